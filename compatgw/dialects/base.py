@@ -1,0 +1,291 @@
+"""What a dialect is: a name and its codecs; and the values that go in and out of a codec.
+
+A codec gathers four functions of one endpoint in one protocol:
+
+    encode(request, target)      hub request      -> Outgoing (bytes to send, what was left out)
+    decode(body, context)        whole answer     -> Answer
+    stream(context)              a new decoder for one stream: feed(bytes), finish()
+    error(status, headers, body) a refusal        -> UpstreamFailure
+
+All of them are pure and keep no state between calls; a decoder lives as long as its stream.
+Framing and content type are fields of the codec, never an `if` elsewhere.
+
+What does not live here: any one protocol, addresses and keys (`providers/`), sockets (`upstream/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+
+from compatgw.errors import UnsupportedParameter
+
+if TYPE_CHECKING:
+    from compatgw.errors import UpstreamFailure
+    from compatgw.wire.chat import ChatChunk, ChatCompletion, ChatRequest
+
+Policy = Literal["hints", "drop", "reject"]
+"""What happens to a member that an upstream cannot carry (`unsupported` in the configuration)."""
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+def _empty() -> Mapping[str, Any]:
+    return EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class Quirks:
+    """How an upstream differs from its protocol's reference; a closed list, as data.
+
+    Attributes:
+        max_tokens: The member that limits the answer: `max_tokens`, `max_completion_tokens`,
+            or `both` when either is fine.
+        drop: Hints that this upstream refuses; left out and reported.
+        reject: Members that change what the caller gets and are not served here.
+        rename: Our name to theirs, for members that only differ in name.
+        known_only: Unknown members are an error upstream, so only OpenAI's own are sent.
+        developer: The `developer` role is understood; else it becomes `system`.
+        reasoning_back: Which assistant turns carry their reasoning back: `never`,
+            `tool_turns` (required beside tool calls), `always`, or `details`
+            (OpenRouter's `reasoning_details`, unchanged).
+        reasoning_field: The member in which reasoning is sent back.
+        tool_ids: Which tool call ids are taken: `any`, `40` (at most 40 characters) or
+            `mistral` (exactly 9 letters or digits).
+        tool_names: Tool messages carry the tool's name as well.
+        stream_options: `stream_options` is understood; else it is not sent.
+        alternate: Neighbouring messages of one role are merged.
+        content_null: An assistant's `content: null` is understood; else it becomes "".
+        tools: Tools are served at all.
+        json_schema: `response_format` of type `json_schema` is served.
+        json_object: `response_format` of type `json_object` is served.
+        image_urls: https image URLs are fetched by the upstream.
+        n: Several choices in one call are served.
+        efforts: `reasoning_effort` values that are served, each with what is sent; empty: all, as is.
+        tool_choice: `tool_choice` values that are served; empty: all.
+        excludes_reasoning: `completion_tokens` leaves reasoning out, so it is added.
+    """
+
+    max_tokens: Literal["max_tokens", "max_completion_tokens", "both"] = "both"
+    drop: frozenset[str] = frozenset()
+    reject: frozenset[str] = frozenset()
+    rename: Mapping[str, str] = field(default_factory=_empty)
+    known_only: bool = False
+    developer: bool = False
+    reasoning_back: Literal["never", "tool_turns", "always", "details"] = "never"
+    reasoning_field: str = "reasoning_content"
+    tool_ids: Literal["any", "40", "mistral"] = "any"
+    tool_names: bool = False
+    stream_options: bool = True
+    alternate: bool = False
+    content_null: bool = True
+    tools: bool = True
+    json_schema: bool = True
+    json_object: bool = True
+    image_urls: bool = True
+    n: bool = True
+    efforts: Mapping[str, str] = field(default_factory=_empty)
+    tool_choice: frozenset[str] = frozenset()
+    excludes_reasoning: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one attempt goes, as far as a codec needs to know.
+
+    Attributes:
+        provider: The provider's name, for messages only; no code compares it.
+        model: The upstream's own id of the model.
+        quirks: How this upstream differs.
+        max_output: Most tokens that the model writes, None when not known.
+        traits: Overrides of what a dialect's own table says of the model, from configuration.
+        unsupported: What to do with members that cannot be carried.
+    """
+
+    provider: str
+    model: str
+    quirks: Quirks = field(default_factory=Quirks)
+    max_output: int | None = None
+    traits: Mapping[str, Any] = field(default_factory=_empty)
+    unsupported: Policy = "hints"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A request ready to be signed and sent. Printable: it never holds a credential.
+
+    Attributes:
+        path: Appended to the provider's base URL, with a query if the protocol wants one.
+        body: Exact bytes.
+        headers: Of the protocol, without authentication and Content-Type (always JSON).
+        dropped: Members left out, for `X-Dropped-Params`.
+        clamped: Members changed to fit, with what was sent, for `X-Clamped-Params`.
+        memo: What the same codec needs to read the answer (maps of renamed tools or ids).
+    """
+
+    path: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    dropped: tuple[str, ...] = ()
+    clamped: tuple[tuple[str, str], ...] = ()
+    memo: Mapping[str, Any] = field(default_factory=_empty)
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decoder may know of the call it belongs to.
+
+    Attributes:
+        target: Where the answer comes from.
+        id: `id` of the answer when the upstream gives none.
+        created: `created` of the answer when the upstream gives none, seconds since 1970.
+        memo: `Outgoing.memo` of the request.
+    """
+
+    target: Target
+    id: str
+    created: int
+    memo: Mapping[str, Any] = field(default_factory=_empty)
+
+
+class Answer(NamedTuple):
+    """A whole answer; `raw` holds the upstream's own bytes when they need no change at all."""
+
+    completion: ChatCompletion
+    raw: bytes | None = None
+
+
+class Piece(NamedTuple):
+    """A chunk of a streamed answer; `raw` as in `Answer` (JSON without framing)."""
+
+    chunk: ChatChunk
+    raw: bytes | None = None
+
+
+class StreamDecoder(Protocol):
+    """Turns one upstream stream into hub chunks.
+
+    For all decoders hold: bytes may be cut anywhere; one `id`, `created` and `model`; the
+    role comes first and once; tool indexes count from 0 by first appearance; one finish
+    reason a choice; usage at most once, last, in a chunk without choices.
+    """
+
+    @property
+    def done(self) -> bool:
+        """True once the protocol's own end was read: nothing more needs to be received."""
+        ...
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Chunks that `data` completes.
+
+        Raises:
+            UpstreamFailure: The stream carries an error, or bytes that are not the protocol.
+        """
+        ...
+
+    def finish(self) -> list[Piece]:
+        """The last chunks, when the upstream has closed the stream.
+
+        Raises:
+            StreamInterrupted: The stream ended before its protocol allows it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ChatCodec:
+    """Chat completions in one protocol."""
+
+    encode: Callable[[ChatRequest, Target], Outgoing]
+    decode: Callable[[bytes, Context], Answer]
+    stream: Callable[[Context], StreamDecoder]
+    error: Callable[[int, Mapping[str, str], bytes, Target], UpstreamFailure]
+    stream_type: str = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """A wire protocol that upstreams speak. An absent codec is an endpoint it does not have."""
+
+    name: str
+    chat: ChatCodec | None = None
+
+
+NEUTRAL: Mapping[str, tuple[Any, ...]] = MappingProxyType(
+    {
+        "frequency_penalty": (0,),
+        "presence_penalty": (0,),
+        "logit_bias": ({},),
+        "logprobs": (False,),
+        "top_logprobs": (0,),
+        "metadata": ({},),
+        "modalities": (["text"], []),
+        "n": (1,),
+        "parallel_tool_calls": (True,),
+        "response_format": ({"type": "text"},),
+        "service_tier": ("auto",),
+        "store": (False,),
+        "stream_options": ({},),
+        "verbosity": ("medium",),
+    }
+)
+"""Values that mean the same as leaving the member out, so nobody needs to hear that it was."""
+
+
+class Leftovers:
+    """Collects what one encoding leaves out, under the policy of its target.
+
+    Args:
+        target: Names the model and the provider in messages, and carries the policy.
+    """
+
+    __slots__ = ("_target", "clamped", "dropped")
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self.dropped: list[str] = []
+        self.clamped: list[tuple[str, str]] = []
+
+    def hint(self, name: str, value: Any) -> None:
+        """`name` is left out; it only tunes the answer.
+
+        Raises:
+            UnsupportedParameter: The policy is `reject` and `value` is not neutral.
+        """
+        if value is None or value in NEUTRAL.get(name, ()):
+            return
+        if self._target.unsupported == "reject":
+            raise self.refusal(name)
+        if name not in self.dropped:
+            self.dropped.append(name)
+
+    def semantic(self, name: str, value: Any, param: str | None = None, why: str = "") -> None:
+        """`name` cannot be carried although it changes what the caller gets.
+
+        Args:
+            name: The top-level member, as `X-Dropped-Params` names it.
+            value: Its value: a neutral one passes in silence.
+            param: Path for the error, `name` by default.
+            why: A sentence that says what to do instead.
+
+        Raises:
+            UnsupportedParameter: The policy is not `drop` and `value` is not neutral.
+        """
+        if value is None or value in NEUTRAL.get(name, ()):
+            return
+        if self._target.unsupported != "drop":
+            raise self.refusal(param or name, why)
+        if name not in self.dropped:
+            self.dropped.append(name)
+
+    def refusal(self, param: str, why: str = "") -> UnsupportedParameter:
+        """The error for a member that cannot be carried under any policy (to be raised)."""
+        text = f"'{param}' is not supported by model '{self._target.model}' at {self._target.provider}."
+        return UnsupportedParameter(f"{text} {why or 'Leave it out, or choose another model.'}", param=param)
+
+    def clamp(self, name: str, sent: object) -> None:
+        """`name` was changed to `sent` so that the upstream takes it."""
+        self.clamped.append((name, str(sent)))
