@@ -1,1 +1,1 @@
-"""compatgw."""
+"""An OpenAI-compatible AI gateway that you mount instead of deploy."""

@@ -6,9 +6,9 @@ A dialect takes message, code and type out of its own envelope and hands them to
 * 401, 403, and a 400 about the key: our credential, 502, and never a word about the key.
 * 402, "credit balance", exhausted quota: our account, 503.
 * 404, or a text that says the model is unknown: the model, 404.
-* 429: the upstream's limit, 429 with its Retry-After.
+* 429, and a 413 that speaks of a rate: the upstream's limit, 429 with its Retry-After.
 * other 4xx: the caller's own request, same status, the upstream's own message.
-* 408, 504: 504. 503, 529: 503. All else: 502.
+* 408, 504: 504. 498 (Groq's flex tier), 503, 529: 503. All else: 502.
 
 What does not live here: retrying, and the redaction of secrets (`upstream/client.py`).
 """
@@ -39,12 +39,14 @@ if TYPE_CHECKING:
 _CONTEXT = re.compile(
     r"maximum context length|context_length_exceeded|too many tokens|prompt is too long|prompt too long"
     r"|too_many_prompt_tokens|input tokens exceeded|input is too long|exceeds the available context size"
-    r"|exceed_context_size|input token count|tokens_limit_reached|context window|reduce the length of the messages",
+    r"|exceed_context_size|input token count|tokens_limit_reached|context window|reduce the length of the messages"
+    r"|total length of all messages is too long|too_many_tokens",
     re.IGNORECASE,
 )
 _ACCOUNT = re.compile(
     r"credit balance|insufficient.?(quota|balance|funds|credit)|exceeded_current_quota|billing|check your plan"
-    r"|payment required|out of credits|credits? (has|have) been (used|exhausted)|spend(ing)? limit|trial key",
+    r"|payment required|out of credits|credits? (has|have) been (used|exhausted)|spend(ing)? limit|trial key"
+    r"|arrearage",
     re.IGNORECASE,
 )
 _CREDENTIAL = re.compile(
@@ -62,6 +64,10 @@ _BLOCKED = re.compile(
     r"content.?(filter|policy|management)|responsibleai|data_inspection_failed|safety (system|policy)|content_blocked",
     re.IGNORECASE,
 )
+# Z.ai numbers its refusals: an empty balance, and its content filter.
+_ACCOUNT_CODE = "1113"
+_BLOCKED_CODE = "1301"
+_RATE = re.compile(r"rate.?limit|tokens per (minute|day)|too many requests", re.IGNORECASE)
 _TAGS = re.compile(r"<[^>]{0,512}>|\s+")
 _TEXT_LIMIT = 300
 
@@ -97,7 +103,7 @@ def judge(
             should_retry=False,
             **common,
         )
-    if status == 402 or (status in (400, 429) and _ACCOUNT.search(text)):
+    if status == 402 or (status in (400, 429) and (code == _ACCOUNT_CODE or _ACCOUNT.search(text))):
         return UpstreamUnavailable(
             f"{where} is not serving this gateway's account at the moment: its quota or balance is used up.",
             blame=Blame.ACCOUNT,
@@ -105,6 +111,8 @@ def judge(
             should_retry=False,
             **common,
         )
+    if status == 413 and _RATE.search(text) and not _CONTEXT.search(text):
+        status = 429
     if status in (400, 413, 422, 429, 500) and _CONTEXT.search(text):
         return UpstreamRejected(
             message,
@@ -123,7 +131,7 @@ def judge(
             f"{where} is limiting requests: {message}", blame=Blame.LIMIT, retry_after=retry_after, **common
         )
     if 400 <= status < 500 and status not in (408, 409, 424, 425, 498, 499):
-        if _BLOCKED.search(text):
+        if code == _BLOCKED_CODE or _BLOCKED.search(text):
             return UpstreamRejected(
                 message, blame=Blame.CALLER, status=400, param=param, code="content_blocked", **common
             )
@@ -137,7 +145,7 @@ def judge(
         )
     if status in (408, 504):
         return UpstreamTimeout(f"{where} timed out: {message}", retry_after=retry_after, **common)
-    if status in (503, 529):
+    if status in (498, 503, 529):
         return UpstreamUnavailable(f"{where} is overloaded or down: {message}", retry_after=retry_after, **common)
     return UpstreamFailure(f"{where} failed: {message}", retry_after=retry_after, **common)
 
@@ -159,25 +167,49 @@ def extract(body: bytes) -> tuple[str, str, str, str | None]:
         value: Any = orjson.loads(body)
     except orjson.JSONDecodeError:
         return _plain(body), "", "", None
+    return extract_value(value) or (_plain(body), "", "", None)
+
+
+def extract_value(value: Any) -> tuple[str, str, str, str | None] | None:
+    """`extract` for a body that is parsed already; None when it holds no sentence at all."""
     if isinstance(value, list):
         value = value[0] if value else {}
     if not isinstance(value, dict):
-        return _plain(body), "", "", None
+        return None
     inner = value.get("error")
-    if inner is None:
+    if not inner or not isinstance(inner, (str, dict)):
         errors = value.get("errors")
         inner = errors[0] if isinstance(errors, list) and errors else value
     if isinstance(inner, str):
         return inner[:4000], str(value.get("code") or ""), str(value.get("type") or ""), None
     if not isinstance(inner, dict):
-        return _plain(body), "", "", None
+        return None
+    message = _sentence(inner)
+    if not message:
+        return None
     param = inner.get("param")
-    message = _sentence(inner) or _plain(body)
     raw = inner.get("metadata")
     if isinstance(raw, dict) and isinstance(raw.get("raw"), str):  # OpenRouter's real cause
-        message = f"{message}: {raw['raw'][:_TEXT_LIMIT]}"
-    code = next((str(inner[k]) for k in ("code", "status", "reason", "error_type") if inner.get(k)), "")
-    return message, code, str(inner.get("type") or ""), param if isinstance(param, str) else None
+        message = f"{message}: {extract(raw['raw'].encode())[0][:_TEXT_LIMIT]}"
+    code = next((str(inner[k]) for k in ("code", "status_code", "status", "reason", "error_type") if inner.get(k)), "")
+    return message, code, str(inner.get("type") or ""), param if isinstance(param, str) else _location(inner)
+
+
+def _location(value: dict[str, Any]) -> str | None:
+    """The path that the first entry of a pydantic validation error blames."""
+    for key in ("detail", "message"):
+        entries = value.get(key)
+        if isinstance(entries, dict):
+            entries = entries.get("detail")
+        if isinstance(entries, list) and entries and isinstance(entries[0], dict):
+            path = ""
+            for part in entries[0].get("loc") or ():
+                if isinstance(part, int):
+                    path += f"[{part}]"
+                elif part != "body":
+                    path += f".{part}" if path else str(part)
+            return path or None
+    return None
 
 
 def _sentence(value: Any) -> str:
@@ -232,12 +264,33 @@ def from_body(status: int, headers: Mapping[str, str], body: bytes, target: Targ
     return judge(status, message, target, code=code, kind=kind, param=param, retry_after=retry_after(headers))
 
 
+def from_value(value: Any, target: Target, *words: object) -> UpstreamFailure:
+    """The failure that a parsed error inside a 200 or inside a stream stands for.
+
+    Args:
+        value: The object that holds the error, in any envelope.
+        target: Names model and provider in the message.
+        words: More codes or types than the envelope holds, such as an HTTP status.
+    """
+    found = extract_value(value)
+    message, code, kind, param = found or ("it gave no reason", "", "", None)
+    status = status_of(*words, code, kind)
+    if status == 502 and _CONTEXT.search(f"{message} {code} {kind}"):
+        status = 400
+    return judge(status, message, target, code=code, kind=kind, param=param)
+
+
 _STATUS_OF = {
-    "invalid_request_error": 400, "invalid_argument": 400, "context_length_exceeded": 400,
-    "authentication_error": 401, "permission_error": 403, "not_found_error": 404, "not_found": 404,
+    "invalid_request_error": 400, "invalid_argument": 400, "context_length_exceeded": 400, "bad_request": 400,
+    "badrequesterror": 400, "exceed_context_size_error": 400, "invalid_value": 400, "tool_use_failed": 400,
+    "authentication_error": 401, "invalid_api_key": 401, "unauthorized": 401, "permission_error": 403,
+    "permission_denied": 403, "not_found_error": 404, "not_found": 404, "model_not_found": 404, "notfounderror": 404,
     "request_too_large": 413, "rate_limit_error": 429, "rate_limit_exceeded": 429, "resource_exhausted": 429,
+    "too_many_requests": 429, "too_many_requests_error": 429, "rate_limit_reached_error": 429,
     "insufficient_quota": 402, "billing_error": 402, "timeout_error": 504, "deadline_exceeded": 504,
-    "overloaded_error": 529, "unavailable": 503, "api_error": 500, "server_error": 500, "internal": 500,
+    "overloaded_error": 529, "engine_overloaded_error": 529, "unavailable": 503, "unavailable_error": 503,
+    "service_unavailable": 503, "api_error": 500, "server_error": 500, "internal": 500, "internal_server_error": 500,
+    "internalservererror": 500,
 }  # fmt: skip
 
 

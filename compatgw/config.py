@@ -1,0 +1,255 @@
+"""Settings: one frozen value out of keyword arguments, environment, file and defaults, in that order.
+
+    Gateway(config="compatgw.toml", unsupported="drop")      keyword wins
+    COMPATGW_PROVIDERS__OPENAI__BASE_URL=http://...          over environment
+    [providers.openai] base_url = "http://..."               over the file
+                                                             over the default
+
+A variable is `COMPATGW_` and the path of the setting joined by `__`; its value is read as
+TOML where it is TOML and as a string otherwise. Provider keys are also found under their
+usual names (`OPENAI_API_KEY`, ...). Secrets are `SecretStr` here: no repr and no error shows one.
+
+What does not live here: which providers exist (`providers/table.py`), what the settings do.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, SecretStr, TypeAdapter, ValidationError, with_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PREFIX = "COMPATGW_"
+FILE = "compatgw.toml"
+MIB = 1024 * 1024
+# Read before there are settings, or by somebody else.
+_NOT_SETTINGS = ("COMPATGW_CONFIG", "COMPATGW_RECORDINGS", "COMPATGW_TESTING")
+_STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+
+
+class ConfigError(ValueError):
+    """A setting is wrong; the message names it, where it was set, and what it takes."""
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """`[providers.NAME]`: what differs from the provider's row, or a server of one's own.
+
+    Attributes:
+        dialect: Protocol: `openai`, `anthropic`, `gemini` or `cohere`. Default: the row's, else `openai`.
+        base_url: Where its API begins, such as `http://localhost:8000/v1`.
+        api_key: Default: the variable with the provider's usual name.
+        auth: How the key is sent. Default: the row's, else `bearer`.
+        headers: Sent with every call.
+        quirks: Members of `Quirks` that differ from the row's.
+        models: Ids that this provider serves beside those of the catalogue.
+        app: An ASGI application that stands in for the server, in process (keyword only).
+    """
+
+    dialect: str | None = None
+    base_url: str | None = None
+    api_key: SecretStr | None = None
+    auth: Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "none"] | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    quirks: dict[str, Any] = field(default_factory=dict)
+    models: list[str] = field(default_factory=list)
+    app: Any = None
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    """`[models.NAME]`: a name of one's own for a model, or limits that differ.
+
+    Attributes:
+        target: `provider/model` that answers under this name. Default: the name itself.
+        max_output: Most tokens that the model writes.
+        context: Most tokens that it takes in.
+        traits: Facts for the dialect that differ from its own table.
+    """
+
+    target: str | None = None
+    max_output: Annotated[int, Field(ge=1)] | None = None
+    context: Annotated[int, Field(ge=1)] | None = None
+    traits: dict[str, Any] = field(default_factory=dict)
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySettings:
+    """`[[keys]]`: somebody who may call.
+
+    Attributes:
+        key: What the caller sends.
+        name: For logs and usage; never the key itself.
+        models: Globs of model ids that this key may use. Default: all.
+    """
+
+    key: SecretStr
+    name: str = "key"
+    models: list[str] = field(default_factory=lambda: ["*"])
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeoutSettings:
+    """`[timeouts]`, in seconds.
+
+    Attributes:
+        connect: Until the connection stands.
+        total: The whole of a call that is not streamed.
+        first_byte: Until a stream's first byte.
+        between: From one chunk of a stream to the next.
+        send: Until a client takes what it is sent.
+        body: From one piece of a request's body to the next.
+    """
+
+    connect: Annotated[float, Field(gt=0)] = 10.0
+    total: Annotated[float, Field(gt=0)] = 60.0
+    first_byte: Annotated[float, Field(gt=0)] = 60.0
+    between: Annotated[float, Field(gt=0)] = 60.0
+    send: Annotated[float, Field(gt=0)] = 30.0
+    body: Annotated[float, Field(gt=0)] = 30.0
+
+
+def _scopes() -> dict[str, list[str]]:
+    return {"claude": ["anthropic"], "openai": ["openai"], "gemini": ["gemini"], "deepseek": ["deepseek"]}
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one gateway.
+
+    Attributes:
+        name: The gateway's name: `owned_by` of its codenames.
+        providers: By name. Without any, every known provider whose key is in the environment.
+        models: By name: `"provider/model"`, or a table of `ModelSettings`.
+        keys: Who may call; strings or tables of `KeySettings`.
+        unsupported: What happens to members that a model cannot carry: `hints` leaves out what
+            only tunes the answer and refuses the rest, `drop` leaves out all, `reject` refuses all.
+        echo_model: `model` of an answer is the id that was asked for, not the provider's own.
+        streaming: False answers 501 to `stream: true`.
+        transport: `aiohttp`, `httpx`, or `auto` (aiohttp where it is installed).
+        max_body: Largest request body, bytes.
+        max_answer: Largest answer that is not streamed, bytes.
+        max_in_flight: Calls at one time; more are refused with 503 at once.
+        timeouts: Bounds of every wait.
+        scopes: First path segment to the providers that it shows (`/claude/v1/...`).
+        hosts: Host header to a scope (`claude.example.com` to `claude`).
+        cors_origins: Origins that browsers may call from; `["*"]` for any. Default: none.
+        status_upstreams: `/api/status` names the upstreams to anybody.
+        public_url: What callers see as the address of this mount, when it cannot be told from a request.
+    """
+
+    name: str = "compatgw"
+    providers: dict[str, ProviderSettings] = field(default_factory=dict)
+    models: dict[str, str | ModelSettings] = field(default_factory=dict)
+    keys: list[SecretStr | KeySettings] = field(default_factory=list)
+    unsupported: Literal["hints", "drop", "reject"] = "hints"
+    echo_model: bool = False
+    streaming: bool = True
+    transport: Literal["auto", "aiohttp", "httpx"] = "auto"
+    max_body: Annotated[int, Field(ge=1024)] = 32 * MIB
+    max_answer: Annotated[int, Field(ge=1024)] = 64 * MIB
+    max_in_flight: Annotated[int, Field(ge=1)] = 1000
+    timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
+    scopes: dict[str, list[str]] = field(default_factory=_scopes)
+    hosts: dict[str, str] = field(default_factory=dict)
+    cors_origins: list[str] = field(default_factory=list)
+    status_upstreams: bool = False
+    public_url: str | None = None
+
+
+@cache
+def _adapter() -> TypeAdapter[Settings]:
+    return TypeAdapter(Settings)
+
+
+def load(
+    config: str | os.PathLike[str] | Mapping[str, Any] | None,
+    overrides: Mapping[str, Any],
+    environ: Mapping[str, str],
+) -> Settings:
+    """The settings of a gateway.
+
+    Args:
+        config: Path of a TOML file, or its content as a mapping, or None.
+        overrides: Keyword arguments; a member that is None was not given.
+        environ: The environment.
+
+    Raises:
+        ConfigError: A file that cannot be read, or a setting that is wrong.
+    """
+    source, values = _from_file(config)
+    merged = _merge(_merge(values, _from_environ(environ)), {k: v for k, v in overrides.items() if v is not None})
+    if isinstance(merged.get("keys"), str):
+        merged["keys"] = [key.strip() for key in merged["keys"].split(",") if key.strip()]
+    try:
+        return _adapter().validate_python(merged)
+    except ValidationError as error:
+        problem = error.errors(include_url=False, include_input=False)[0]
+        location = [part for part in problem["loc"] if not _is_branch(part)]
+        name = ".".join(str(part) for part in location)
+        variable = PREFIX + "__".join(str(part).upper() for part in location)
+        raise ConfigError(
+            f"Setting '{name}': {problem['msg']}. Looked in keyword arguments, {variable} and {source}."
+        ) from None
+
+
+def _is_branch(part: int | str) -> bool:
+    """True for what pydantic adds to a location to name a branch of a union."""
+    return isinstance(part, str) and part in {"str", "secret-str", "ModelSettings", "KeySettings"}
+
+
+def _from_file(config: str | os.PathLike[str] | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+    if config is None:
+        return "no file", {}
+    if not isinstance(config, (str, os.PathLike)):
+        return "the mapping given as config", dict(config)
+    path = Path(config)
+    try:
+        return str(path), tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"Cannot read the configuration file {path}: {error.strerror}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"The configuration file {path} is not valid TOML: {error}.") from None
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for name, text in environ.items():
+        if not name.startswith(PREFIX) or name.startswith(_NOT_SETTINGS):
+            continue
+        path = name[len(PREFIX) :].lower().split("__")
+        place = values
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f"The variable {name} sets a part of something that another variable sets whole.")
+        place[path[-1]] = _value_of(text)
+    return values
+
+
+def _value_of(text: str) -> Any:
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+    return value if isinstance(value, (bool, int, float, list, dict)) else text
+
+
+def _merge(low: dict[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    out = dict(low)
+    for name, value in high.items():
+        below = out.get(name)
+        out[name] = _merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return out

@@ -1,0 +1,66 @@
+"""`compatgw demo`: a gateway over `compatgw_testing`'s fakes, in one process, without key or network.
+
+What does not live here: serving (`cli.py`).
+"""
+
+from __future__ import annotations
+
+import textwrap
+
+from compatgw.gateway import Gateway
+
+KEY = "demo-key"
+# One model for each protocol that the gateway translates.
+MODELS = ("openai/gpt-4o-mini", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash", "cohere/command-a-03-2025")
+
+
+def build() -> tuple[Gateway, str]:
+    """The gateway and its key.
+
+    Raises:
+        ModuleNotFoundError: The extra `testing` is not installed.
+    """
+    from compatgw_testing.fakes import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
+
+    fakes = {
+        "openai": FakeOpenAI(),
+        "anthropic": FakeAnthropic(),
+        "gemini": FakeGemini(),
+        "cohere": FakeCohere(),
+    }
+    providers = {name: {"app": fake, "api_key": fake.api_key} for name, fake in fakes.items()}
+    return Gateway(providers=providers, keys=[KEY], status_upstreams=True, environ={}), KEY
+
+
+def snippets(base_url: str, key: str) -> str:
+    """What a newcomer can paste: a curl line for each protocol, and the same in Python."""
+    lines = [
+        "compatgw demo: four fake providers answer, nothing leaves this machine.",
+        "",
+        f"  base URL  {base_url}",
+        f"  key       {key}",
+        f"  models    {base_url}/models",
+        f"  status    {base_url.removesuffix('/v1')}/api/status",
+        "",
+        "In another terminal:",
+        "",
+    ]
+    for model in MODELS:
+        body = f'{{"model": "{model}", "stream": true, "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+        headers = f"-H 'Authorization: Bearer {key}' -H 'Content-Type: application/json'"
+        lines += [f"curl -sN {base_url}/chat/completions {headers} -d '{body}'", ""]
+    lines.append("# the same from Python (pip install openai)")
+    lines.append(
+        textwrap.dedent(
+            f"""\
+            from openai import OpenAI
+
+            client = OpenAI(base_url="{base_url}", api_key="{key}")
+            for model in {list(MODELS)!r}:
+                answer = client.chat.completions.create(model=model, messages=[{{"role": "user", "content": "Hello!"}}])
+                print(model, "->", answer.choices[0].message.content)
+            """
+        )
+    )
+    lines.append("Stop with Ctrl-C.")
+    return "\n".join(lines)

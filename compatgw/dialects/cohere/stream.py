@@ -1,0 +1,264 @@
+"""Cohere's stream events become hub chunks.
+
+Content items and tool calls count apart, each from 0; a tool call's delta is an object, not
+a list; `event:` lines may be missing, so the type is read from the data. The first pieces
+of arguments are held back for as long as they may still turn out to be the text `null`.
+The stream is whole only once `message-end` was read; `[DONE]` proves nothing here.
+
+What does not live here: what the parts mean (`response.py`), framing (`wire/sse.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+
+from compatgw.dialects import ids
+from compatgw.dialects.chunks import ChunkWriter
+from compatgw.dialects.cohere.response import (
+    annotations_of,
+    arguments_of,
+    at,
+    failure_of,
+    finish_of,
+    item_of,
+    logprobs_of,
+    text_at,
+    usage_of,
+)
+from compatgw.dialects.failure import judge
+from compatgw.errors import StreamInterrupted, UpstreamFailure
+from compatgw.wire.sse import EventTooLarge, SSEReader
+
+if TYPE_CHECKING:
+    from compatgw.dialects.base import Context, Piece
+    from compatgw.wire.chat import Delta
+    from compatgw.wire.sse import SSEEvent
+
+
+class _Call:
+    """One tool call on its way."""
+
+    __slots__ = ("held", "hidden", "json", "key")
+
+    def __init__(self, key: int, *, json: bool, hidden: bool) -> None:
+        self.key = key
+        self.json = json  # its arguments are the answer's text
+        self.hidden = hidden  # it is not for the caller
+        self.held: str | None = ""  # arguments held back; None once they flow
+
+
+class CohereStream:
+    """The decoder of one stream (see `dialects/base.py`).
+
+    Args:
+        context: Of the call; its memo comes from `request.encode`.
+    """
+
+    __slots__ = (
+        "_annotations", "_calls", "_citations", "_context", "_done", "_json_seen", "_length", "_made", "_reader",
+        "_starts", "_thought", "_writer",
+    )  # fmt: skip
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._reader = SSEReader()
+        self._writer = ChunkWriter(context)
+        self._done = False
+        self._calls: dict[int, _Call] = {}
+        self._made = 0
+        self._json_seen = False
+        self._starts: dict[int, int] = {}
+        self._length = 0
+        self._thought = False
+        self._annotations = 0
+        self._citations = 0
+
+    @property
+    def done(self) -> bool:
+        """True once `message-end` was read."""
+        return self._done
+
+    def feed(self, data: bytes) -> list[Piece]:
+        """Chunks that `data` completes.
+
+        Raises:
+            UpstreamFailure: The stream carries an error, or bytes that are not the protocol.
+        """
+        if self._done:
+            return []
+        try:
+            events = self._reader.feed(data)
+        except EventTooLarge as error:
+            raise self._broken(str(error)) from None
+        for event in events:
+            self._read(event)
+        return self._writer.take()
+
+    def finish(self) -> list[Piece]:
+        """The last chunks.
+
+        Raises:
+            StreamInterrupted: There was no `message-end`.
+        """
+        if not self._done:
+            for event in self._reader.finish():
+                try:
+                    self._read(event)
+                except UpstreamFailure as failure:
+                    if failure.upstream_status is not None:  # a whole event that reports a failure
+                        raise
+                    break  # half an event: the cut, not the protocol, is at fault
+        if not self._done:
+            target = self._context.target
+            raise StreamInterrupted(
+                f"{target.provider} (model '{target.model}') closed the stream before the answer was complete. "
+                "What arrived so far is not the whole answer; send the request again."
+            )
+        return self._writer.take()
+
+    def _broken(self, what: str) -> UpstreamFailure:
+        target = self._context.target
+        return UpstreamFailure(f"{target.provider} (model '{target.model}') sent a stream that cannot be read: {what}.")
+
+    def _read(self, event: SSEEvent) -> None:
+        if self._done or event.data.strip() in (b"", b"[DONE]"):
+            return
+        try:
+            data = orjson.loads(event.data)
+        except orjson.JSONDecodeError:
+            raise self._broken("an event is not JSON") from None
+        if not isinstance(data, dict):
+            raise self._broken("an event is not an object")
+        kind = data.get("type") or event.name
+        match kind:
+            case "content-delta" | "content-start":
+                self._content(data)
+            case "tool-call-delta":
+                self._tool_delta(data)
+            case "tool-plan-delta":
+                self._tool_plan(data)
+            case "message-start":
+                self._message_start(data)
+            case "tool-call-start":
+                self._tool_start(data)
+            case "tool-call-end":
+                self._tool_end(data)
+            case "citation-start":
+                self._citation(data)
+            case "message-end":
+                self._message_end(data)
+            case _ if isinstance(data.get("message"), str):  # the flat error, in the middle of a stream
+                raise judge(500, data["message"], self._context.target, code=text_at(data, "error_type"))
+            # What has no case is skipped: newer events must not break older readers.
+
+    def _message_start(self, data: dict[str, Any]) -> None:
+        given = text_at(data, "id")
+        self._writer.identify(id=f"chatcmpl-{given}" if given else None)
+        self._writer.start()
+
+    def _content(self, data: dict[str, Any]) -> None:
+        content = at(data, "delta", "message", "content")
+        text, thinking = text_at(content, "text"), text_at(content, "thinking")
+        if isinstance(content, str):
+            text = content
+        if thinking:
+            self._thought = True
+            self._writer.reasoning(thinking)
+        index = data.get("index")
+        if isinstance(index, int):
+            self._starts.setdefault(index, self._length)
+        self._say(text, logprobs_of(data["logprobs"]) if data.get("logprobs") else [])
+
+    def _say(self, text: str, logprobs: list[dict[str, Any]]) -> None:
+        self._length += len(text)
+        self._writer.text(text, logprobs={"content": logprobs, "refusal": None} if logprobs else None)
+
+    def _tool_plan(self, data: dict[str, Any]) -> None:
+        plan = text_at(data, "delta", "message", "tool_plan")
+        if plan and self._thought:
+            self._thought = False
+            plan = f"\n{plan}"
+        self._writer.reasoning(plan)
+
+    def _tool_start(self, data: dict[str, Any]) -> None:
+        call = at(data, "delta", "message", "tool_calls")
+        call = call[0] if isinstance(call, list) and call else call
+        index = data.get("index")
+        if not isinstance(index, int) or not isinstance(call, dict):
+            raise self._broken("a tool call begins without its index or its function")
+        self._tool_end(data)  # an index that begins again is another call
+        memo = self._context.memo
+        name = text_at(call, "function", "name")
+        json = name == memo.get("json_tool")
+        hidden = (json and self._json_seen) or bool(memo.get("single_call") and self._made)
+        self._json_seen = self._json_seen or json
+        self._calls[index] = state = _Call(self._made, json=json, hidden=hidden)
+        if not json and not hidden:
+            given = text_at(call, "id") or ids.minted(self._context.id, str(self._made))
+            self._writer.open_tool(state.key, given, name)
+        self._made += 1
+        self._arguments(state, text_at(call, "function", "arguments"))
+
+    def _tool_delta(self, data: dict[str, Any]) -> None:
+        index = data.get("index")
+        state = self._calls.get(index) if isinstance(index, int) else None
+        if state is None:
+            raise self._broken("arguments came for a tool call that did not begin")
+        call = at(data, "delta", "message", "tool_calls")
+        call = call[0] if isinstance(call, list) and call else call
+        self._arguments(state, text_at(call, "function", "arguments"))
+
+    def _arguments(self, state: _Call, fragment: str) -> None:
+        if state.held is not None:
+            fragment = state.held + fragment
+            if "null".startswith(fragment.strip()):
+                state.held = fragment
+                return
+            state.held = None
+        self._pass_on(state, fragment)
+
+    def _pass_on(self, state: _Call, fragment: str) -> None:
+        if state.hidden:
+            return
+        if state.json:
+            self._say(fragment, [])
+        else:
+            self._writer.arguments(state.key, fragment)
+
+    def _tool_end(self, data: dict[str, Any]) -> None:
+        index = data.get("index")
+        state = self._calls.pop(index, None) if isinstance(index, int) else None
+        if state is not None and state.held is not None:
+            self._pass_on(state, arguments_of(state.held))
+
+    def _citation(self, data: dict[str, Any]) -> None:
+        citations = at(data, "delta", "message", "citations")
+        for citation in citations if isinstance(citations, list) else [citations]:
+            if not isinstance(citation, dict):
+                continue
+            offset = self._starts.get(item_of(citation), 0)
+            # Clients merge lists over chunks by the `index` of each entry.
+            marks = [
+                {"index": self._annotations + n, **mark} for n, mark in enumerate(annotations_of(citation, offset))
+            ]
+            delta: dict[str, Any] = {"citations": [{"index": self._citations, **citation}]}
+            if marks:
+                delta["annotations"] = marks
+            self._annotations += len(marks)
+            self._citations += 1
+            self._writer.extend(cast("Delta", delta))
+
+    def _message_end(self, data: dict[str, Any]) -> None:
+        word = at(data, "delta", "finish_reason")
+        code = text_at(data, "delta", "error_type")
+        if failed := failure_of(word, at(data, "delta", "error"), code, self._context.target):
+            raise failed
+        for index in list(self._calls):
+            self._tool_end({"index": index})
+        self._writer.finish(finish_of(word, calls=self._writer.has_tools()))
+        if usage := usage_of(at(data, "delta", "usage")):
+            self._writer.usage(usage)
+        self._writer.end()
+        self._done = True

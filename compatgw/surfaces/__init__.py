@@ -1,0 +1,1 @@
+"""What clients speak: client bytes to the hub and back. Pure; one file per family of endpoints."""

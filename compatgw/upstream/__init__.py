@@ -1,0 +1,1 @@
+"""The way out: the only folder that opens connections to upstreams."""

@@ -1,0 +1,1 @@
+"""HTTP: the only folder, beside `gateway.py`, that knows ASGI and Starlette."""

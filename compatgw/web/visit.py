@@ -1,0 +1,227 @@
+"""One HTTP request and its answer over ASGI: body in within bounds, answer out within bounds.
+
+Nothing here raises into the host: whoever handles a visit learns of a client that left by
+`ClientGone`, and everything that is sent waits for the client only so long.
+
+What does not live here: routes (`site.py`), what to answer (`endpoints.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import orjson
+
+from compatgw.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from compatgw.flow.patience import Patience
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+    from types import TracebackType
+
+    from compatgw.config import Settings
+    from compatgw.errors import GatewayError
+    from compatgw.flow.call import Headers
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+_JSON = (b"content-type", b"application/json")
+_STREAM = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class ClientGone(Exception):
+    """The client left, or does not take what it is sent. Nobody is left to be told."""
+
+
+class Visit:
+    """A request in flight. Implements `flow.call.Client`.
+
+    Attributes:
+        scope: The ASGI scope, untouched.
+        method: HTTP method.
+        id: The request id, the client's own if it is well formed.
+        root: The prefix that the gateway is mounted under.
+        route: The path within the gateway.
+        scope_name: Which of the configured scopes the path or host named.
+        started: True once the head of the answer was sent.
+    """
+
+    __slots__ = (
+        "_headers", "_receive", "_send", "_settings", "_watcher", "extra", "finished", "gone", "id", "method",
+        "patience", "root", "route", "scope", "scope_name", "started", "streaming", "task",
+    )  # fmt: skip
+
+    def __init__(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, settings: Settings, new_id: str
+    ) -> None:
+        self.scope = scope
+        self._receive = receive
+        self._send = send
+        self._settings = settings
+        self._headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.method: str = scope["method"]
+        own = self.header("x-request-id")
+        self.id = own if own is not None and _REQUEST_ID.fullmatch(own) else new_id
+        self.root = ""
+        self.route = "/"
+        self.scope_name: str | None = None
+        self.started = False
+        self.streaming = False
+        self.finished = False
+        self.gone = False
+        self.extra: list[tuple[bytes, bytes]] = []
+        self.patience = Patience()
+        self.task = asyncio.current_task()
+        self._watcher: asyncio.Task[None] | None = None
+
+    def header(self, name: str) -> str | None:
+        """A request header by its name in lower case; the last of equal names."""
+        value = self._headers.get(name.encode("latin-1"))
+        return value.decode("latin-1") if value is not None else None
+
+    async def body(self) -> bytes:
+        """The whole JSON body.
+
+        Raises:
+            UnsupportedMediaType: It says that it is something else.
+            RequestTooLarge: It is over the limit; the rest is not read.
+            ClientGone: The client left before its end.
+        """
+        kind = (self.header("content-type") or "application/json").partition(";")[0].strip().lower()
+        if kind != "application/json" and not kind.endswith("+json"):
+            raise UnsupportedMediaType(
+                f"The body must be JSON: send 'Content-Type: application/json', not '{kind[:64]}'."
+            )
+        limit = self._settings.max_body
+        length = self.header("content-length")
+        if length is not None and length.isdigit() and int(length) > limit:
+            raise _too_large(limit)
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            with self.patience.within(self._settings.timeouts.body, _slow_body):
+                message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            if data := message.get("body", b""):
+                size += len(data)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(data)
+            if not message.get("more_body", False):
+                break
+        if not parts:
+            raise InvalidRequest("The body is empty: a JSON object is expected.", code="invalid_json")
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    # --- answering ---
+
+    async def whole(self, headers: Headers, body: bytes) -> None:
+        """A complete JSON answer with status 200."""
+        await self.answer(200, headers, body)
+
+    async def answer(self, status: int, headers: Headers, body: bytes, kind: tuple[bytes, bytes] = _JSON) -> None:
+        """A complete answer."""
+        lines = [kind, (b"content-length", str(len(body)).encode()), *self._lines(headers)]
+        self.started = True
+        await self._put({"type": "http.response.start", "status": status, "headers": lines})
+        await self._put({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+        self.finished = True
+
+    async def begin(self, headers: Headers) -> None:
+        """The head of a stream."""
+        self.started = self.streaming = True
+        lines = [*_STREAM, *self._lines(headers)]
+        await self._put({"type": "http.response.start", "status": 200, "headers": lines})
+
+    async def write(self, data: bytes) -> None:
+        """Whole events of a stream."""
+        await self._put({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def end(self) -> None:
+        """The end of a stream."""
+        await self._put({"type": "http.response.body", "body": b"", "more_body": False})
+        self.finished = True
+
+    async def error(self, error: GatewayError) -> None:
+        """An error envelope: as an answer, or as the last event of a stream that has begun."""
+        body = orjson.dumps(error.envelope())
+        if self.finished:
+            return
+        if self.started:
+            if self.streaming:
+                await self.write(b"data: " + body + b"\n\n")
+            await self.end()
+            return
+        headers = []
+        if error.retry_after is not None:
+            headers.append(("Retry-After", str(max(1, -int(-error.retry_after // 1)))))
+        if error.should_retry is not None:
+            headers.append(("x-should-retry", "true" if error.should_retry else "false"))
+        if error.status == 401:
+            headers.append(("WWW-Authenticate", "Bearer"))
+        await self.answer(error.status, tuple(headers), body)
+
+    def _lines(self, headers: Headers) -> list[tuple[bytes, bytes]]:
+        lines = [(b"x-request-id", self.id.encode("latin-1")), *self.extra]
+        lines.extend((name.lower().encode("latin-1"), _safe(value)) for name, value in headers)
+        return lines
+
+    async def _put(self, message: Message) -> None:
+        try:
+            with self.patience.within(self._settings.timeouts.send, ClientGone):
+                await self._send(message)
+        except OSError:
+            raise ClientGone from None
+
+    # --- the client leaving ---
+
+    def watch(self) -> Visit:
+        """Watches for the client leaving while the `with` block works; the block is then cancelled."""
+        self._watcher = asyncio.get_running_loop().create_task(self._wait_for_leave())
+        return self
+
+    def __enter__(self) -> Visit:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+        if self.gone and self.task is not None and self.task.uncancel() == 0 and kind is asyncio.CancelledError:
+            raise ClientGone from None
+
+    async def _wait_for_leave(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        # Some servers say so after every answer, too.
+        if not self.finished and self.task is not None:
+            self.gone = True
+            self.task.cancel()
+
+
+def _safe(value: str) -> bytes:
+    """A header value that cannot break out of its line, whatever is in a model's name."""
+    if value.isascii() and value.isprintable():
+        return value.encode("ascii")
+    return quote(value, safe=" !#$&'()*+,/:;=?@[]~^`{|}<>\"\\").encode("ascii")
+
+
+def _too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(f"The body is over the limit of {limit} bytes. Send less, or send images as https URLs.")
+
+
+def _slow_body() -> GatewayError:
+    return InvalidRequest("The body did not arrive in time.", code="invalid_json")

@@ -1,0 +1,335 @@
+"""The vocabulary of a script: what a fake shall answer, in no vendor's words.
+
+A script is a queue of steps. Each call that a fake accepts takes the next one; when none is
+left, the standing answer (`always`) serves, and without one the fake makes up an answer that
+obeys the request.
+
+    Turn      an answer: text, reasoning, tool calls, a refusal, usage, a finish reason
+    Failure   an error answer, by HTTP status or by name
+    Raw       bytes exactly as given, for whatever the rest cannot say
+    Fault     how an answer goes wrong on its way; carried by a Turn
+
+What does not live here: how a vendor writes any of it (`fakes/`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import deque
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+FaultKind = Literal["cut", "stall", "truncate", "garbage", "error_event", "html", "empty", "error_200"]
+
+
+class ScriptError(ValueError):
+    """A script that cannot be played; the message says which part and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call.
+
+    Attributes:
+        input: All tokens read, those of the cache included.
+        output: All tokens written, reasoning included.
+        cached: Part of `input` that came from a cache.
+        cache_write: Part of `input` that was put into a cache.
+        reasoning: Part of `output` that is reasoning.
+    """
+
+    input: int
+    output: int
+    cached: int = 0
+    cache_write: int = 0
+    reasoning: int = 0
+
+    def __post_init__(self) -> None:
+        if self.cached + self.cache_write > self.input or self.reasoning > self.output:
+            raise ScriptError(f"usage does not add up: {self}; the parts are counted within input and output")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One tool call.
+
+    Attributes:
+        name: The tool.
+        arguments: An object, or a string that is sent as it is (it may be broken JSON).
+        id: Default: made in the vendor's form.
+    """
+
+    name: str
+    arguments: Mapping[str, object] | str = field(default_factory=dict)
+    id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The arguments as JSON text."""
+        return self.arguments if isinstance(self.arguments, str) else dump(self.arguments)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """How an answer goes wrong on its way.
+
+    Attributes:
+        kind: `cut` the connection breaks; `stall` nothing more comes; `truncate` a clean end too early;
+            `garbage` one event that is no JSON; `error_event` an error inside the stream; `html` an error page;
+            `empty` no body; `error_200` an error envelope under status 200.
+        after: Events sent before it; None for the last moment (`truncate`: all but the ending events).
+        status: HTTP status of `html` and `empty`.
+        error: What `error_event` and `error_200` report.
+    """
+
+    kind: FaultKind
+    after: int | None = None
+    status: int = 200
+    error: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One answer.
+
+    Attributes:
+        text: What the model says; None for nothing.
+        chunks: The pieces that `text` streams in. Default: words.
+        calls: Tool calls, after the text.
+        reasoning: What the model thinks, before the text.
+        redacted: The reasoning is encrypted (where the vendor has that).
+        refusal: The model declines, with these words.
+        usage: Default: counted from request and answer.
+        finish: `stop`, `length`, `tool_calls`, `content_filter`, or a vendor's own word, sent as it is.
+            Default: follows from the answer.
+        fault: How it goes wrong on its way.
+        headers: Extra response headers.
+    """
+
+    text: str | None = None
+    chunks: tuple[str, ...] | None = None
+    calls: tuple[ToolCall, ...] = ()
+    reasoning: str | None = None
+    redacted: bool = False
+    refusal: str | None = None
+    usage: Usage | None = None
+    finish: str | None = None
+    fault: Fault | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An error answer in the vendor's envelope.
+
+    Attributes:
+        status: HTTP status. None: that of `name`.
+        name: What went wrong, such as `context_length`, `quota`, `key`, `model`, `overloaded`. None: what the
+            vendor means by `status`.
+        message: Default: the vendor's usual one.
+        retry_after: Seconds, said in the vendor's way.
+        headers: Extra response headers.
+    """
+
+    status: int | None = None
+    name: str | None = None
+    message: str | None = None
+    retry_after: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """Bytes exactly as given.
+
+    Attributes:
+        pieces: Sent one by one.
+        status: HTTP status.
+        headers: All response headers but those of framing.
+    """
+
+    pieces: tuple[bytes, ...]
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+
+
+Step = Turn | Failure | Raw
+
+
+def dump(value: object) -> str:
+    """Compact JSON, other scripts than Latin unescaped."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def words(text: str) -> tuple[str, ...]:
+    """`text` in pieces of a word and the space before it; joined they are `text` again."""
+    return tuple(re.findall(r"\s*\S+|\s+$", text))
+
+
+def reply(
+    text: str | None = None,
+    *,
+    chunks: Sequence[str] | None = None,
+    calls: Iterable[ToolCall | tuple[str, Mapping[str, object]]] = (),
+    reasoning: str | None = None,
+    redacted: bool = False,
+    usage: Usage | tuple[int, int] | Mapping[str, int] | None = None,
+    finish: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Turn:
+    """An answer; see `Turn` for the members.
+
+    Raises:
+        ScriptError: `chunks` do not join to `text`, or the usage does not add up.
+    """
+    if chunks is not None:
+        joined = "".join(chunks)
+        if text is not None and joined != text:
+            raise ScriptError(f"chunks join to {joined!r}, which is not the text {text!r}")
+        text = joined
+    return Turn(
+        text=text,
+        chunks=None if chunks is None else tuple(chunks),
+        calls=tuple(one if isinstance(one, ToolCall) else ToolCall(*one) for one in calls),
+        reasoning=reasoning,
+        redacted=redacted,
+        usage=_usage(usage),
+        finish=finish,
+        headers=headers or {},
+    )
+
+
+def tool_call(name: str, /, **arguments: object) -> Turn:
+    """An answer that is one tool call; every keyword is an argument of the tool."""
+    return Turn(calls=(ToolCall(name, arguments),))
+
+
+def tool_calls(
+    *calls: ToolCall | tuple[str, Mapping[str, object]],
+    text: str | None = None,
+    reasoning: str | None = None,
+    usage: Usage | tuple[int, int] | Mapping[str, int] | None = None,
+) -> Turn:
+    """An answer of several tool calls at once, with text before them if given."""
+    return reply(text, calls=calls, reasoning=reasoning, usage=usage)
+
+
+def refuse(text: str = "I cannot help with that.", *, usage: Usage | tuple[int, int] | None = None) -> Turn:
+    """An answer that declines, in the vendor's own way."""
+    return Turn(refusal=text, usage=_usage(usage))
+
+
+def fail(
+    what: int | str,
+    message: str | None = None,
+    *,
+    retry_after: float | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Failure:
+    """An error answer.
+
+    Args:
+        what: An HTTP status, or a name (`context_length`, `quota`, `key`, `model`, `overloaded`).
+        message: Default: the vendor's usual one.
+        retry_after: Seconds.
+        headers: Extra response headers.
+    """
+    status, name = (what, None) if isinstance(what, int) else (None, what)
+    return Failure(status=status, name=name, message=message, retry_after=retry_after, headers=headers or {})
+
+
+def fault(
+    answer: Turn | str | None = None,
+    /,
+    *,
+    cut_after: int | None = None,
+    stall_after: int | None = None,
+    truncate_after: int | None = None,
+    truncated: bool = False,
+    garbage_after: int | None = None,
+    error_after: int | None = None,
+    error: int | str = 500,
+    html: int | None = None,
+    empty: bool = False,
+    error_200: bool = False,
+) -> Turn:
+    """An answer that goes wrong on its way; give exactly one way.
+
+    Args:
+        answer: What would have been answered. Default: made up.
+        cut_after: The connection breaks after so many events (0: after the head); plain answers break halfway.
+        stall_after: After so many events nothing more comes, until the client leaves.
+        truncate_after: A clean end after so many events; plain answers end halfway.
+        truncated: A clean end before the events that would have ended it.
+        garbage_after: After so many events, one whose JSON is broken; the rest follows.
+        error_after: After so many events, `error` inside the stream; plain answers are that error.
+        error: An HTTP status or a name, as in `fail`; for `error_after` and `error_200`.
+        html: An HTML page under this status.
+        empty: 200 and no body.
+        error_200: The envelope of `error`, but under status 200.
+
+    Raises:
+        ScriptError: No way, or more than one.
+    """
+    ways: list[Fault] = []
+    counted: list[tuple[FaultKind, int | None]] = [
+        ("cut", cut_after),
+        ("stall", stall_after),
+        ("truncate", truncate_after),
+        ("garbage", garbage_after),
+    ]
+    ways.extend(Fault(kind=kind, after=after) for kind, after in counted if after is not None)
+    if truncated:
+        ways.append(Fault(kind="truncate"))
+    if error_after is not None:
+        ways.append(Fault(kind="error_event", after=error_after, error=fail(error)))
+    if html is not None:
+        ways.append(Fault(kind="html", status=html))
+    if empty:
+        ways.append(Fault(kind="empty"))
+    if error_200:
+        ways.append(Fault(kind="error_200", error=fail(error)))
+    if len(ways) != 1:
+        raise ScriptError(f"a fault goes wrong in exactly one way, {len(ways)} were given")
+    turn = answer if isinstance(answer, Turn) else Turn(text=answer)
+    return replace(turn, fault=ways[0])
+
+
+def _usage(given: Usage | tuple[int, int] | Mapping[str, int] | None) -> Usage | None:
+    if given is None or isinstance(given, Usage):
+        return given
+    return Usage(*given) if isinstance(given, tuple) else Usage(**given)
+
+
+class Script:
+    """The queue of steps of one fake."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Step] = deque()
+        self._standing: Step | None = None
+
+    def add(self, step: Step, times: int = 1) -> None:
+        """Appends `step`, to be played `times` times."""
+        self._queue.extend([step] * times)
+
+    def stand(self, step: Step | None) -> None:
+        """Sets what is answered whenever the queue is empty; None for nothing."""
+        self._standing = step
+
+    def next(self) -> Step | None:
+        """The step of the next call; None when nothing is scripted for it."""
+        return self._queue.popleft() if self._queue else self._standing
+
+    @property
+    def unused(self) -> tuple[Step, ...]:
+        """Steps that no call has taken yet."""
+        return tuple(self._queue)
+
+    def clear(self) -> None:
+        """Forgets every step and the standing one."""
+        self._queue.clear()
+        self._standing = None
