@@ -225,9 +225,9 @@ def from_config() -> Gateway:
 
 
 def _ids(random: random_module.Random | None) -> Callable[[], str]:
-    if random is None:
-        return lambda: secrets.token_hex(12)
-    return lambda: f"{random.getrandbits(96):024x}"
+    # Ids tell calls apart, they guard nothing: one seed from the system, not a system call each.
+    source = random or random_module.Random(secrets.randbits(256))
+    return lambda: f"{source.getrandbits(96):024x}"
 
 
 def _keys(settings: Settings) -> list[tuple[str, Principal]]:

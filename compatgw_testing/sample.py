@@ -176,10 +176,11 @@ def _number(schema: Mapping[str, Any], kind: str, source: random.Random) -> floa
         low = 1 if high is None or high >= 1 else high
     if high is None:
         high = low + 9
-    step = schema.get("multipleOf")
-    if step:
-        return -(-low // step) * step
-    return source.randint(int(-(-low // 1)), int(high // 1)) if high - low >= 1 or kind == "integer" else low
+    if step := schema.get("multipleOf"):
+        multiple: float = -(-low // step) * step
+        return multiple
+    bottom, top = int(-(-low // 1)), int(high // 1)
+    return source.randint(bottom, top) if bottom <= top else float(low)
 
 
 def _string(schema: Mapping[str, Any], source: random.Random) -> str:

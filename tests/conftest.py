@@ -1,13 +1,52 @@
-"""What all tests share: no provider key of the machine ever reaches one."""
+"""What all tests share: a real server, a gated upstream, and no provider key of the machine."""
 
 import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import uvicorn
+
+from tests.gated import GatedUpstream
 
 
 @pytest.fixture(autouse=True)
 def _no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
-        if name.endswith(("_API_KEY", "_TOKEN", "_BASE_URL")) or name.startswith("COMPATGW_"):
-            if name != "COMPATGW_RECORDINGS":
-                monkeypatch.delenv(name)
+        mine = name.startswith("COMPATGW_") and name != "COMPATGW_RECORDINGS"
+        if mine or name.endswith(("_API_KEY", "_TOKEN", "_BASE_URL")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Starts an ASGI application under uvicorn; gives its origin."""
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(app: Any, **options: Any) -> str:
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        config = uvicorn.Config(app, log_level="warning", lifespan="auto", **options)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+        thread.start()
+        ready = threading.Event()
+        while not server.started and thread.is_alive():
+            ready.wait(0.005)
+        assert server.started, "the server did not start"
+        running.append((server, thread))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive(), "the server did not stop"
+
+
+@pytest.fixture
+def upstream() -> GatedUpstream:
+    """A fresh gated upstream."""
+    return GatedUpstream()

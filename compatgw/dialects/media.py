@@ -7,7 +7,6 @@ What does not live here: fetching a URL, any provider's shape for an image.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from compatgw.wire.chat import FileData, InputAudio
 
 _DATA_URL = re.compile(r"data:(?P<type>[^;,]*)(?P<params>(?:;[^;,]*)*),", re.IGNORECASE)
-_BASE64_TAIL = re.compile(r"[A-Za-z0-9+/_-]+={0,2}\s*\Z")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_\s-]+={0,2}\s*\Z", re.ASCII)
 _ALIASES = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "application/x-pdf": "application/pdf"}
 _MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -107,7 +106,7 @@ def sniff(data: str) -> str | None:
     """Media type that the first bytes of base64 `data` show, None when they show none."""
     try:
         head = base64.b64decode(data[:32].replace("-", "+").replace("_", "/") + "==", validate=False)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return None
     for magic, media_type in _MAGIC:
         if head.startswith(magic):
@@ -119,7 +118,7 @@ def sniff(data: str) -> str | None:
 
 def _check(data: str, param: str) -> None:
     # The alphabet is checked at both ends only: the middle of 5 MB is the upstream's to judge.
-    if not data or not _BASE64_TAIL.search(data[-64:]) or not _BASE64_TAIL.search(data[:64].rstrip("=") or "!"):
+    if not _BASE64.match(data[-64:]) or not _BASE64.match(data[:64]):
         raise InvalidRequest(f"'{param}' does not hold base64 data.", param=param)
 
 

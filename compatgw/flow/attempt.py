@@ -8,6 +8,7 @@ What does not live here: choosing the target, sending anything to the client.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from compatgw.dialects import assemble
@@ -54,7 +55,7 @@ class Live:
             UpstreamFailure: The stream failed, stopped, or ended before its protocol allows it.
         """
         try:
-            with self._call.patience.within(seconds or self._seconds, self._stopped):
+            with self._call.patience.within(self._seconds if seconds is None else seconds, self._stopped):
                 data = await self._reply.chunk()
             if data:
                 pieces = self._decoder.feed(data)
@@ -71,9 +72,11 @@ class Live:
         return pieces
 
     async def until_content(self, seconds: float) -> None:
-        """Reads and holds back until the first chunk that says something, or the end."""
+        """Reads and holds back until the first chunk that says something, or the end; `seconds` for all of it."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
         while not self.over:
-            pieces = await self.next(seconds)
+            pieces = await self.next(max(0.001, end - loop.time()))
             self.held += pieces
             if any(_says_something(piece) for piece in pieces):
                 return
@@ -84,7 +87,8 @@ class Live:
 
     def _stopped(self) -> GatewayError:
         return UpstreamTimeout(
-            f"{self._endpoint.name} stopped sending for {self._seconds:g} seconds. Send the request again."
+            f"{self._endpoint.name} sent nothing of its answer for too long (limit {self._seconds:g} seconds between "
+            "pieces). Send the request again, or allow more time."
         )
 
 

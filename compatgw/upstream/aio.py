@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 from typing import TYPE_CHECKING
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 _HEADER_LIMIT = 64 * 1024
 # aiohttp warns about larger bodies given as bytes; a file object it writes piece by piece.
 _PIECEWISE = 512 * 1024
+# Gemini has the model in its path: the memory of parsed URLs is bounded.
+_WAYS = 1024
 
 
 class AiohttpTransport:
@@ -34,12 +37,13 @@ class AiohttpTransport:
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),
-            trust_env=True,
             max_line_size=_HEADER_LIMIT,
             max_field_size=_HEADER_LIMIT,
             skip_auto_headers=("User-Agent", "Accept"),
         )
         self._timeouts: dict[float, aiohttp.ClientTimeout] = {}
+        self._proxies = getproxies()
+        self._ways: dict[str, tuple[URL, str | None]] = {}
 
     async def send(self, call: Call) -> Reply:
         """Sends, and waits for the head of the answer."""
@@ -47,14 +51,16 @@ class AiohttpTransport:
         if timeout is None:
             timeout = aiohttp.ClientTimeout(total=None, connect=call.connect_timeout)
             self._timeouts[call.connect_timeout] = timeout
+        url, proxy = self._ways.get(call.url) or self._way(call.url)
         body = call.body if len(call.body) < _PIECEWISE else io.BytesIO(call.body)
         try:
             response = await self._session.request(
                 call.method,
-                URL(call.url, encoded=True),
+                url,
                 data=body,
                 headers=call.headers,
                 timeout=timeout,
+                proxy=proxy,
                 allow_redirects=False,
             )
         except TimeoutError:
@@ -62,6 +68,15 @@ class AiohttpTransport:
         except aiohttp.ClientError as error:
             raise TransportFailed(_words(error)) from None
         return AiohttpReply(response)
+
+    def _way(self, url: str) -> tuple[URL, str | None]:
+        """A parsed URL and its proxy. aiohttp's own look-up asks a thread, twice a call."""
+        parsed = URL(url, encoded=True)
+        host = parsed.host or ""
+        proxy = None if proxy_bypass(host) else self._proxies.get(parsed.scheme) or self._proxies.get("all")
+        if len(self._ways) < _WAYS:
+            self._ways[url] = (parsed, proxy)
+        return parsed, proxy
 
     async def aclose(self) -> None:
         """Closes all connections."""

@@ -14,17 +14,17 @@ import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from starlette.requests import HTTPConnection
-
 from compatgw.errors import Unauthenticated
 from compatgw.policy.access import Principal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from starlette.requests import HTTPConnection
+
     from compatgw.web.visit import Visit
 
-Authenticate = Callable[[HTTPConnection], Awaitable[Principal | None]]
+Authenticate = Callable[["HTTPConnection"], Awaitable[Principal | None]]
 """An `authenticate=` callable: a connection to the caller's principal, or None to refuse it."""
 
 
@@ -58,6 +58,9 @@ class Identify:
             Unauthenticated: No key, or one that is not known.
         """
         if self._authenticate is not None:
+            # Imported for those who use it: it is half of what importing this package would take.
+            from starlette.requests import HTTPConnection
+
             principal = await self._authenticate(HTTPConnection(visit.scope))
             if principal is None:
                 raise Unauthenticated("The application that this gateway is mounted in did not recognise the caller.")

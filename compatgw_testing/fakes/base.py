@@ -1,10 +1,9 @@
 """What every fake is: a pure ASGI application that plays a script, keeps a journal and can go wrong on purpose.
 
-A dialect's fake gives its routes, its credential check, its error envelope, and a `Chat` that
-turns what shall be said into the vendor's plain answer and into the vendor's stream events.
-This file drives them: it reads the request, takes the next step, applies the fault, sends.
+A dialect's fake adds its routes, its credential check, its error envelope and its `Chat`; this
+file reads the request, takes the next step of the script and hands the answer on.
 
-What does not live here: anything that a vendor defines; sockets (`server.py`).
+What does not live here: anything that a vendor defines; sending (`delivery.py`), sockets (`server.py`).
 """
 
 from __future__ import annotations
@@ -12,157 +11,25 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl
 
 from compatgw_testing import sample, script
+from compatgw_testing.fakes.answer import Answer, Asked, Chat, Frame, Headers, Json, Problem, Refused, settle
+from compatgw_testing.fakes.delivery import bent, deliver, lifespan, read_body
 from compatgw_testing.journal import Call, Journal
-from compatgw_testing.script import Failure, Fault, Raw, Script, Step, ToolCall, Turn, Usage
+from compatgw_testing.script import Failure, Fault, Raw, Script, Step, ToolCall, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+    from collections.abc import Mapping, MutableMapping, Sequence
     from typing import Self
 
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    Pace = Callable[[int], Awaitable[None]]
+    from compatgw_testing.fakes.delivery import Pace, Receive, Send
 
-Json = dict[str, Any]
-Headers = list[tuple[str, str]]
 MIB = 1024 * 1024
 # All made-up times start here (2026-06-01T00:00:00Z); each call is a second later than the one before.
 EPOCH = 1_780_272_000
-
-
-class ConnectionCut(ConnectionError):
-    """The fake breaks the connection, as its script says; the server below it closes the socket."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """An error answer, before a vendor's envelope is put round it.
-
-    Attributes:
-        status: HTTP status.
-        message: For humans.
-        type: The vendor's class of error.
-        code: The vendor's finer code, where it has one.
-        param: The member at fault, where the vendor names it.
-        details: Further parts of the envelope.
-        headers: Extra response headers.
-    """
-
-    status: int
-    message: str
-    type: str | None = None
-    code: str | None = None
-    param: str | None = None
-    details: tuple[Any, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-class Refused(Exception):
-    """The vendor would not serve this request."""
-
-    def __init__(self, problem: Problem) -> None:
-        super().__init__(problem.message)
-        self.problem = problem
-
-
-class Frame(NamedTuple):
-    """One event of a stream, framed. `end` marks the events that end an answer: finish, usage, end marks."""
-
-    data: bytes
-    end: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class Answer:
-    """What goes back: one body, or frames."""
-
-    status: int = 200
-    headers: Headers = field(default_factory=list)
-    body: bytes = b""
-    frames: Iterable[Frame] | None = None
-    fault: Fault | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a made-up answer has to obey.
-
-    Attributes:
-        text: The latest words of the user.
-        prompt: Everything that the model reads; counted for usage.
-        tools: Schemas of the arguments, by name.
-        force: A call is demanded: of this tool, or of any if empty. None: no demand.
-        schema: The answer is JSON that satisfies this.
-        json: The answer is some JSON object.
-        limit: Most tokens to write.
-    """
-
-    text: str
-    prompt: object
-    tools: Mapping[str, object] = field(default_factory=dict)
-    force: str | None = None
-    schema: object = None
-    json: bool = False
-    limit: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """An answer with nothing left open: pieces, ids, usage and finish reason are settled.
-
-    Attributes:
-        reasoning: Pieces of thought.
-        redacted: The thought is encrypted.
-        text: Pieces of text; None for no text at all.
-        refusal: Pieces of a refusal; None for none.
-        calls: Tool calls, each with its id.
-        usage: Tokens.
-        finish: `stop`, `length`, `tool_calls`, `content_filter`, `refusal`, or a vendor's own word.
-    """
-
-    reasoning: tuple[str, ...]
-    redacted: bool
-    text: tuple[str, ...] | None
-    refusal: tuple[str, ...] | None
-    calls: tuple[ToolCall, ...]
-    usage: Usage
-    finish: str
-
-
-class Chat:
-    """One accepted chat request, and how its vendor answers it. Made per call."""
-
-    def __init__(self, call: Call, ids: sample.Ids, asked: Asked, *, streamed: bool) -> None:
-        self.call = call
-        self.ids = ids
-        self.asked = asked
-        self.streamed = streamed
-
-    def tool_id(self, index: int, name: str) -> str:
-        """The id of the call at `index`, in the vendor's form."""
-        raise NotImplementedError
-
-    def plain(self, said: Said) -> Json:
-        """The body of an answer that is not streamed."""
-        raise NotImplementedError
-
-    def frames(self, said: Said) -> Iterator[Frame]:
-        """The events of a streamed answer."""
-        raise NotImplementedError
-
-    def error_frames(self, problem: Problem) -> Iterator[Frame]:
-        """An error inside a stream."""
-        raise NotImplementedError
-
-    def garbage(self) -> bytes:
-        """An event whose JSON is broken."""
-        return b'data: {"broken": \n\n'
 
 
 class Route(NamedTuple):
@@ -237,9 +104,7 @@ class Fake:
 
     def raw(self, *pieces: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Self:
         """Answers a call with exactly these bytes. Default content type: JSON."""
-        return self.enqueue(
-            Raw(pieces=pieces, status=status, headers=headers or {"content-type": "application/json"})
-        )
+        return self.enqueue(Raw(pieces=pieces, status=status, headers=headers or {"content-type": "application/json"}))
 
     def enqueue(self, *steps: Step, times: int = 1) -> Self:
         """Appends steps to the script."""
@@ -361,42 +226,48 @@ class Fake:
             call.outcome = "failed"
             return self.error(call, self.problem(step))
         if isinstance(step, Raw):
-            frames = [Frame(piece) for piece in step.pieces]
-            return Answer(status=step.status, headers=list(step.headers.items()), frames=frames)
+            pieces = [Frame(piece) for piece in step.pieces]
+            return Answer(status=step.status, headers=list(step.headers.items()), frames=pieces)
         turn = step or self.made_up(chat.asked)
-        if turn.fault is not None:
-            if turn == Turn(fault=turn.fault):
-                turn = replace(self.made_up(chat.asked), fault=turn.fault)
-            if (answer := self._instead(call, chat, turn.fault)) is not None:
+        fault = turn.fault
+        if fault is not None:
+            if turn == Turn(fault=fault):
+                turn = replace(self.made_up(chat.asked), fault=fault)
+            if (instead := self._instead(call, chat, fault)) is not None:
                 call.outcome = "faulted"
-                return answer
+                return instead
         said = settle(turn, chat)
-        answer = self._streamed(call, chat, said) if chat.streamed else self.json_answer(call, chat.plain(said))
+        if chat.streamed:
+            headers = [*self.stream_headers(), *self.headers(call)]
+            frames = chat.frames(said)
+            if fault is not None:
+                error = None if fault.error is None else self.problem(fault.error)
+                frames = bent(chat, fault, frames, error)
+            answer = Answer(headers=headers, frames=frames, fault=fault)
+        else:
+            answer = self.json_answer(call, chat.plain(said))
+            answer.fault = fault
         answer.headers.extend(turn.headers.items())
-        answer.fault = turn.fault
-        if turn.fault is not None and chat.streamed:
-            answer.frames = self._bent(chat, turn.fault, answer.frames or ())
         return answer
 
     def made_up(self, asked: Asked) -> Turn:
         """An answer that obeys the request and is the same each time it is asked."""
         source = sample.rng(self.seed, asked.text)
+        thought = "This asks for a short answer." if asked.thinks else None
         if asked.force is not None and asked.tools:
             name = asked.force or next(iter(asked.tools))
             arguments = sample.value_for(asked.tools.get(name), source)
-            return Turn(calls=(ToolCall(name, arguments if isinstance(arguments, dict) else {}),))
+            calls = (ToolCall(name, arguments if isinstance(arguments, dict) else {}),)
+            return Turn(calls=calls, reasoning=thought)
         if asked.schema is not None:
-            return Turn(text=script.dump(sample.value_for(asked.schema, source)))
+            return Turn(text=script.dump(sample.value_for(asked.schema, source)), reasoning=thought)
         text = sample.sentence(source)
         if asked.json:
-            return Turn(text=script.dump({"answer": text}))
+            return Turn(text=script.dump({"answer": text}), reasoning=thought)
         pieces = script.words(text)
         if asked.limit is not None and asked.limit < len(pieces):
-            return Turn(text="".join(pieces[: asked.limit]), finish="length")
-        return Turn(text=text)
-
-    def _streamed(self, call: Call, chat: Chat, said: Said) -> Answer:
-        return Answer(headers=[*self.stream_headers(), *self.headers(call)], frames=chat.frames(said))
+            return Turn(text="".join(pieces[: asked.limit]), finish="length", reasoning=thought)
+        return Turn(text=text, reasoning=thought)
 
     def stream_headers(self) -> Headers:
         """Headers of an event stream."""
@@ -416,37 +287,19 @@ class Fake:
             return answer
         return None
 
-    def _bent(self, chat: Chat, fault: Fault, frames: Iterable[Frame]) -> Iterator[Frame]:
-        """The frames of a stream as a fault leaves them; where it ends in a break, `_send_frames` breaks."""
-        done = False
-        for number, frame in enumerate(frames):
-            # A stream shorter than `after` still goes wrong: at its end, rather than not at all.
-            late = frame.end and fault.kind in ("garbage", "error_event") and not done
-            if number == fault.after or late:
-                done = True
-                if fault.kind == "garbage":
-                    yield Frame(chat.garbage())
-                else:
-                    if fault.kind == "error_event" and fault.error is not None:
-                        yield from chat.error_frames(self.problem(fault.error))
-                    return
-            if fault.kind == "truncate" and fault.after is None and frame.end:
-                return
-            yield frame
-
     # ASGI.
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one request, as ASGI demands. Lifespan is answered and means nothing."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await lifespan(receive, send)
             return
         if scope["type"] != "http":
             raise ValueError(f"a fake serves HTTP, not {scope['type']}")
         call = self._arrived(scope)
         try:
-            if await _read(call, receive, self.max_body):
-                await self._deliver(call, self._answer(call), receive, send)
+            if await read_body(call, receive, self.max_body):
+                await deliver(call, self._answer(call), receive, send, self.pace)
         except asyncio.CancelledError:
             call.outcome = "client_closed"
             raise
@@ -471,8 +324,8 @@ class Fake:
             self.authorize(call)
             if call.method == "POST":
                 try:
-                    call.body = json.loads(call.raw)
-                except ValueError:
+                    call.body = json.loads(call.raw, parse_constant=_no_constant)
+                except (ValueError, RecursionError):
                     raise Refused(self.bad_json(call)) from None
             answer: Answer = getattr(self, handler)(call, *match.groups())
         except Refused as refused:
@@ -490,123 +343,7 @@ class Fake:
                 exists = exists or match is not None
         raise Refused(self.no_route(call, method=exists))
 
-    async def _deliver(self, call: Call, answer: Answer, receive: Receive, send: Send) -> None:
-        call.status = answer.status
-        left = asyncio.ensure_future(_left(receive))
-        try:
-            if answer.frames is None:
-                await _send_body(call, answer, left, send)
-            else:
-                await self._send_frames(call, answer, left, send)
-        finally:
-            left.cancel()
-        if call.outcome == "pending":
-            call.outcome = "completed" if answer.fault is None else "faulted"
 
-    async def _send_frames(self, call: Call, answer: Answer, left: asyncio.Future[None], send: Send) -> None:
-        await send(_head(answer))
-        for frame in answer.frames or ():
-            if self.pace is not None:
-                await self.pace(call.sent)
-            if left.done():
-                call.outcome = "client_closed"
-                return
-            await send({"type": "http.response.body", "body": frame.data, "more_body": True})
-            call.sent += 1
-        await _break_off(call, answer.fault, left)
-        if call.outcome == "pending":
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-def settle(turn: Turn, chat: Chat) -> Said:
-    """Fills in what a turn leaves open."""
-    calls = tuple(
-        one if one.id is not None else replace(one, id=chat.tool_id(index, one.name))
-        for index, one in enumerate(turn.calls)
-    )
-    reasoning = script.words(turn.reasoning or "")
-    text = turn.chunks if turn.chunks is not None else None if turn.text is None else script.words(turn.text)
-    refusal = None if turn.refusal is None else script.words(turn.refusal)
-    usage = turn.usage
-    if usage is None:
-        arguments = sum(len(one.text) // 4 + 1 for one in calls)
-        written = len(reasoning) + len(text or ()) + len(refusal or ()) + arguments
-        read = len(script.dump(chat.asked.prompt)) // 4 + 1
-        usage = Usage(input=read, output=max(1, written), reasoning=len(reasoning))
-    finish = turn.finish or ("refusal" if refusal is not None else "tool_calls" if calls else "stop")
-    return Said(
-        reasoning=reasoning,
-        redacted=turn.redacted,
-        text=text,
-        refusal=refusal,
-        calls=calls,
-        usage=usage,
-        finish=finish,
-    )
-
-
-def fragments(text: str, count: int = 3) -> list[str]:
-    """`text` in about `count` pieces, none empty."""
-    size = max(1, -(-len(text) // count))
-    return [text[at : at + size] for at in range(0, len(text), size)]
-
-
-async def _break_off(call: Call, fault: Fault | None, left: asyncio.Future[None]) -> None:
-    if fault is not None and fault.kind == "cut":
-        call.outcome = "faulted"
-        raise ConnectionCut("the script cuts the connection here")
-    if fault is not None and fault.kind == "stall":
-        call.outcome = "faulted"
-        await left
-        call.outcome = "client_closed"
-
-
-async def _send_body(call: Call, answer: Answer, left: asyncio.Future[None], send: Send) -> None:
-    fault, body = answer.fault, answer.body
-    if fault is not None and fault.kind == "stall":
-        await _break_off(call, fault, left)
-        return
-    if fault is not None and fault.kind in ("truncate", "garbage"):
-        body = body[: len(body) // 2]
-    answer.headers.append(("content-length", str(len(body))))
-    await send(_head(answer))
-    if fault is not None and fault.kind == "cut":
-        await send({"type": "http.response.body", "body": body[: len(body) // 2], "more_body": True})
-        await _break_off(call, fault, left)
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _head(answer: Answer) -> Message:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
-    return {"type": "http.response.start", "status": answer.status, "headers": headers}
-
-
-async def _read(call: Call, receive: Receive, limit: int) -> bool:
-    """Reads the body, a little more than `limit` at most; False if the client left before its end."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            call.outcome = "client_closed"
-            return False
-        if size <= limit:
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-        if not message.get("more_body", False):
-            call.raw = b"".join(parts)
-            return True
-
-
-async def _left(receive: Receive) -> None:
-    """Returns when the client is gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return
+def _no_constant(name: str) -> None:
+    """NaN and the infinities are Python's, not JSON's."""
+    raise ValueError(f"{name} is no JSON")

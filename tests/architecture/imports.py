@@ -37,6 +37,7 @@ SHARED: Mapping[str, frozenset[str]] = {
     "surfaces": frozenset({"extensions"}),
 }
 LISTS_MEMBERS = "table"
+_COMMON = "(shared files)"
 
 HTTP_CLIENTS = frozenset({"aiohttp", "httpx", "httpx2", "requests", "urllib3"})
 STORAGE_DRIVERS = frozenset({"sqlalchemy", "aiosqlite", "alembic", "asyncpg", "redis"})
@@ -67,7 +68,7 @@ def arrows_back(house: House) -> Iterator[str]:
         for found in _at_run_time(house, source):
             if found.top != "compatgw":
                 continue
-            target = _unit(_parts_of(house, found.module))
+            target = _unit(_parts_of(found.module))
             if target == unit:
                 continue
             if target not in FLOOR_OF or FLOOR_OF[target] >= FLOOR_OF[unit]:
@@ -85,8 +86,8 @@ def members_that_know_each_other(house: House) -> Iterator[str]:
         if member is None or member[1] == LISTS_MEMBERS:
             continue
         for found in _at_run_time(house, source):
-            other = _member(_parts_of(house, found.module)) if found.top == "compatgw" else None
-            if other is not None and other[0] == member[0] and other[1] != member[1]:
+            other = _member(_parts_of(found.module)) if found.top == "compatgw" else None
+            if other is not None and other[0] == member[0] and other[1] not in (member[1], _COMMON):
                 yield source.at(
                     found.line,
                     f"{member[0]}/{member[1]} imports {member[0]}/{other[1]}. Write the few lines again, or move "
@@ -150,7 +151,9 @@ def standard_json(house: House) -> Iterator[str]:
     for source in house.of("compatgw"):
         for found in house.imports(source):
             if found.top == "json":
-                yield source.at(found.line, "json is imported. Use orjson: it is ten times as fast and refuses NaN.")
+                yield source.at(
+                    found.line, "json is imported. Use orjson: it is several times as fast and refuses NaN."
+                )
 
 
 def imports_inside_functions(house: House) -> Iterator[str]:
@@ -202,7 +205,7 @@ def _at_run_time(house: House, source: Source) -> Iterator[Import]:
     return (found for found in house.imports(source) if not found.typing_only)
 
 
-def _parts_of(house: House, module: str) -> tuple[str, ...]:
+def _parts_of(module: str) -> tuple[str, ...]:
     """The folders and stem of a module of the house; a package counts as its `__init__`."""
     parts = tuple(module.split(".")[1:])
     return parts if parts else ("__init__",)
@@ -213,11 +216,11 @@ def _unit(parts: tuple[str, ...]) -> str:
 
 
 def _member(parts: tuple[str, ...]) -> tuple[str, str] | None:
-    """`("dialects", "cohere")` for a file of that dialect, whether it is a file or a folder."""
+    """`("dialects", "cohere")` for all files of that dialect, be it a file or a folder; None for other files."""
     folder = parts[0]
-    if folder not in SHARED or len(parts) < 2 or parts[1] == "__init__" or parts[1] in SHARED[folder]:
-        return (folder, "shared") if folder in SHARED and len(parts) > 1 and parts[1] in SHARED[folder] else None
-    return folder, parts[1]
+    if folder not in SHARED or len(parts) < 2 or parts[1] == "__init__":
+        return None
+    return folder, _COMMON if parts[1] in SHARED[folder] else parts[1]
 
 
 def _rings(edges: dict[str, dict[str, int]]) -> list[list[str]]:

@@ -11,8 +11,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 
 from compatgw import Gateway
-
-from .conftest import GatedUpstream
+from tests.gated import GatedUpstream
 
 BODY = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "hi"}]}
 KEY = {"Authorization": "Bearer k"}
@@ -110,7 +109,9 @@ def test_two_gateways_in_one_process_know_nothing_of_each_other(
     host = Starlette(
         routes=[
             Mount("/a", gateway(upstream, models={"first": "local/m"})),
-            Mount("/b", Gateway(providers={"other": {"app": upstream, "base_url": "http://x"}}, keys=["k2"], environ={})),
+            Mount(
+                "/b", Gateway(providers={"other": {"app": upstream, "base_url": "http://x"}}, keys=["k2"], environ={})
+            ),
         ]
     )
     origin = serve(host)

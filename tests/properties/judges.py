@@ -18,11 +18,18 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import Answer, Piece, StreamDecoder
 
 
+def _without_nulls(value: Any) -> Any:
+    """`value` without null members: what a member that is left out means as well."""
+    if isinstance(value, dict):
+        return {name: _without_nulls(member) for name, member in value.items() if member is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
+
+
 def whole(answer: Answer) -> dict[str, Any]:
     """The answer as the SDK reads it; `raw`, where given, must say the same."""
     ChatCompletion.model_validate(answer.completion)
     if answer.raw is not None:
-        assert orjson.loads(answer.raw) == answer.completion
+        assert _without_nulls(orjson.loads(answer.raw)) == _without_nulls(answer.completion)
     return ChatCompletion.model_validate_json(orjson.dumps(answer.completion)).model_dump()
 
 
@@ -31,7 +38,7 @@ def assembled(pieces: Sequence[Piece]) -> dict[str, Any]:
     state: ChatCompletionStreamState[None] = ChatCompletionStreamState()
     for piece in pieces:
         if piece.raw is not None:
-            assert orjson.loads(piece.raw) == piece.chunk
+            assert _without_nulls(orjson.loads(piece.raw)) == _without_nulls(piece.chunk)
         for _ in state.handle_chunk(ChatCompletionChunk.model_validate_json(orjson.dumps(piece.chunk))):
             pass
     completion = state.current_completion_snapshot.model_dump()
@@ -51,7 +58,6 @@ def rules(pieces: Sequence[Piece], *, identity: bool = True) -> None:
     with_usage = [n for n, c in enumerate(chunks) if c.get("usage")]
     assert with_usage in ([], [len(chunks) - 1]), "usage once and last"
     assert all(not chunks[n]["choices"] for n in with_usage), "usage in a chunk without choices"
-    assert not [n for n, c in enumerate(chunks) if not c["choices"] and n not in with_usage], "no empty chunks"
     seen: dict[int, list[dict[str, Any]]] = {}
     for chunk in chunks:
         for choice in chunk["choices"]:

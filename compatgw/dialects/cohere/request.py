@@ -2,9 +2,9 @@
 
 Cohere answers 422 to members that it does not know, also inside tools and parts, so every
 object is built anew from the members that it has. What is emulated: a named `tool_choice`
-(only that tool is sent), `parallel_tool_calls: false` (the first call is kept) and a JSON
-schema beside tools (a tool of ours whose arguments are the answer); the last two leave a
-note in `Outgoing.memo` for the decoder.
+(only that tool is sent), `parallel_tool_calls: false` (the first call is kept), `functions`
+(sent as tools) and a JSON schema beside tools (a tool of ours whose arguments are the
+answer); the last three leave a note in `Outgoing.memo` for the decoder.
 
 What does not live here: messages (`messages.py`), answers (`response.py`, `stream.py`).
 """
@@ -35,15 +35,15 @@ MAX_STOPS = 5
 
 # Cohere's own members, as they are.
 NATIVE = ("documents", "citation_options", "priority")
-SEMANTIC = ("audio", "function_call", "functions", "modalities", "n", "web_search_options")
+SEMANTIC = ("audio", "modalities", "n", "web_search_options")
 # Members that some function below reads; whatever else a request holds is a hint that is left out.
 READ = frozenset(
     {
         *NATIVE, *SEMANTIC,
-        "frequency_penalty", "k", "logprobs", "max_completion_tokens", "max_tokens", "messages", "model",
-        "parallel_tool_calls", "presence_penalty", "reasoning", "reasoning_effort", "response_format", "safety_mode",
-        "seed", "stop", "stream", "stream_options", "strict_tools", "temperature", "thinking", "tool_choice", "tools",
-        "top_k", "top_logprobs", "top_p",
+        "frequency_penalty", "function_call", "functions", "k", "logprobs", "max_completion_tokens", "max_tokens",
+        "messages", "model", "parallel_tool_calls", "presence_penalty", "reasoning", "reasoning_effort",
+        "response_format", "safety_mode", "seed", "stop", "stream", "stream_options", "strict_tools", "temperature",
+        "thinking", "tool_choice", "tools", "top_k", "top_logprobs", "top_p",
     }
 )  # fmt: skip
 
@@ -72,7 +72,10 @@ def encode(request: ChatRequest, target: Target) -> Outgoing:
     }
     memo: dict[str, Any] = {}
     tools = _tools(members, left, traits)
-    if members.get("parallel_tool_calls") is False and tools.functions:
+    legacy = bool(members.get("functions")) and not members.get("tools")
+    if legacy:
+        memo["legacy"] = True
+    if tools.functions and (legacy or members.get("parallel_tool_calls") is False):
         memo["single_call"] = True
     tools, json_tool = _format(members, body, tools, left, traits)
     if json_tool:
@@ -101,6 +104,10 @@ def _tools(members: Mapping[str, Any], left: Leftovers, traits: Traits) -> Tools
             raise left.refusal(f"tools[{index}]", "Only tools of type 'function' can be sent; define it as one.")
         functions.append(tool["function"])
     choice = members.get("tool_choice")
+    if not functions and members.get("functions"):  # the oldest form of the same wish
+        functions, choice = list(members["functions"]), members.get("function_call")
+        if isinstance(choice, dict):
+            choice = {"type": "function", "function": choice}
     if choice is None or choice == "auto":
         return Tools(functions, None)
     if choice == "none":
@@ -142,7 +149,8 @@ def _format(
     if wanted is None or wanted["type"] == "text":
         return tools, None
     # Cohere nests the schema differently, and some callers already write it Cohere's way.
-    inner = wanted.get("json_schema") or {}
+    inner = wanted.get("json_schema")
+    inner = inner if isinstance(inner, dict) else {}
     schema = inner.get("schema") if wanted["type"] == "json_schema" else inner or wanted.get("schema")
     if tools.choice == "NONE" and not traits.json_beside_tools:
         tools = Tools([], None)  # tools that must not be called would only forbid the format
@@ -309,7 +317,5 @@ def _rest(members: Mapping[str, Any], body: dict[str, Any], left: Leftovers) -> 
 
 
 _WHY = {
-    "functions": "Use 'tools' instead.",
-    "function_call": "Use 'tool_choice' instead.",
     "n": "Send the request once for each answer.",
 }

@@ -59,12 +59,14 @@ def arguments_of(text: str) -> str:
     return "{}" if text.strip() in ("", "null") else text
 
 
-def finish_of(word: Any, *, calls: bool) -> FinishReason:
+def finish_of(word: Any, *, calls: bool, legacy: bool) -> FinishReason:
     """The finish reason; whether there are calls decides over a word that says otherwise."""
     reason = FINISH.get(word, "stop") if isinstance(word, str) else "stop"
-    if calls and reason == "stop":
-        return "tool_calls"
-    return "stop" if reason == "tool_calls" and not calls else reason
+    if reason not in ("stop", "tool_calls"):
+        return reason
+    if not calls:
+        return "stop"
+    return "function_call" if legacy else "tool_calls"
 
 
 def failure_of(word: Any, detail: Any, code: str, target: Target) -> UpstreamFailure | None:
@@ -192,7 +194,7 @@ def decode(body: bytes, context: Context) -> Answer:
                 "index": 0,
                 "message": answer,
                 "logprobs": {"content": logprobs, "refusal": None} if logprobs else None,
-                "finish_reason": finish_of(word, calls=calls),
+                "finish_reason": finish_of(word, calls=calls, legacy=bool(context.memo.get("legacy"))),
             }
         ],
     }
@@ -206,7 +208,9 @@ def _message(message: dict[str, Any], context: Context) -> tuple[AnswerMessage, 
     calls, json_text = _calls(message.get("tool_calls"), context)
     text += json_text
     answer: dict[str, Any] = {"role": "assistant", "content": text or (None if calls else ""), "refusal": None}
-    if calls:
+    if calls and context.memo.get("legacy"):
+        answer["function_call"] = calls[0]["function"]
+    elif calls:
         answer["tool_calls"] = calls
     reasoning = "\n".join(filter(None, (thinking, text_at(message, "tool_plan"))))
     if reasoning:
@@ -263,6 +267,10 @@ def error(status: int, headers: Mapping[str, str], body: bytes, target: Target) 
     where = f"{target.provider} (model '{target.model}')"
     if status == 498 and _BLOCKED.search(message):
         return UpstreamRejected(message, blame=Blame.CALLER, upstream_status=status, code="content_blocked")
+    if status == 498:  # the other meaning: judged as the refusal of a key that it is
+        failure = judge(401, message, target)
+        failure.upstream_status = status
+        return failure
     if status == 501:
         return UpstreamRejected(message, blame=Blame.CALLER, upstream_status=status, code="unsupported_parameter")
     if status == 429 and _PER_MINUTE.search(message):

@@ -57,8 +57,8 @@ class CohereStream:
     """
 
     __slots__ = (
-        "_annotations", "_calls", "_citations", "_context", "_done", "_json_seen", "_length", "_made", "_reader",
-        "_starts", "_thought", "_writer",
+        "_annotations", "_called", "_calls", "_citations", "_context", "_done", "_json_seen", "_legacy", "_length",
+        "_made", "_reader", "_starts", "_thought", "_writer",
     )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
@@ -68,6 +68,8 @@ class CohereStream:
         self._done = False
         self._calls: dict[int, _Call] = {}
         self._made = 0
+        self._called = False
+        self._legacy = bool(context.memo.get("legacy"))
         self._json_seen = False
         self._starts: dict[int, int] = {}
         self._length = 0
@@ -196,8 +198,12 @@ class CohereStream:
         self._json_seen = self._json_seen or json
         self._calls[index] = state = _Call(self._made, json=json, hidden=hidden)
         if not json and not hidden:
-            given = text_at(call, "id") or ids.minted(self._context.id, str(self._made))
-            self._writer.open_tool(state.key, given, name)
+            self._called = True
+            if self._legacy:
+                self._writer.extend({"function_call": {"name": name, "arguments": ""}})
+            else:
+                given = text_at(call, "id") or ids.minted(self._context.id, str(self._made))
+                self._writer.open_tool(state.key, given, name)
         self._made += 1
         self._arguments(state, text_at(call, "function", "arguments"))
 
@@ -224,6 +230,8 @@ class CohereStream:
             return
         if state.json:
             self._say(fragment, [])
+        elif self._legacy:
+            self._writer.extend({"function_call": {"arguments": fragment}})
         else:
             self._writer.arguments(state.key, fragment)
 
@@ -257,7 +265,7 @@ class CohereStream:
             raise failed
         for index in list(self._calls):
             self._tool_end({"index": index})
-        self._writer.finish(finish_of(word, calls=self._writer.has_tools()))
+        self._writer.finish(finish_of(word, calls=self._called, legacy=self._legacy))
         if usage := usage_of(at(data, "delta", "usage")):
             self._writer.usage(usage)
         self._writer.end()

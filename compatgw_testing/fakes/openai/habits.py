@@ -49,6 +49,7 @@ class Habit:
         order: `strict`: after `tool` comes `assistant`, the last is `user` or `tool`; `alternate`: user and assistant.
         tools: Takes tools.
         models_rules: OpenAI's rules for its own models hold.
+        lets: Patterns of members that may be otherwise than OpenAI's.
     """
 
     paths: tuple[str, ...] = ("/v1",)
@@ -81,6 +82,7 @@ class Habit:
     order: Literal["free", "strict", "alternate"] = "free"
     tools: bool = True
     models_rules: bool = False
+    lets: tuple[str, ...] = (r".*\.id", r".*\.tool_call_id", "service_tier", "messages.*tool_calls")
 
 
 _PLAIN_ROLES = ("system", "user", "assistant", "tool")
@@ -91,6 +93,7 @@ HABITS: Mapping[str, Habit] = {
     "openai": Habit(
         extra={"service_tier": "default", "system_fingerprint": None},
         models_rules=True,
+        lets=(),
     ),
     "azure": Habit(
         paths=("/openai/v1", "/openai/deployments/[^/]+"),
@@ -108,6 +111,7 @@ HABITS: Mapping[str, Habit] = {
         },
         errors="str_code",
         models_rules=True,
+        lets=(),
     ),
     "groq": Habit(
         paths=("/openai/v1",),
@@ -131,11 +135,21 @@ HABITS: Mapping[str, Habit] = {
         unknown=422,
         takes=frozenset({"random_seed", "safe_prompt", "prompt_mode"}),
         refuses=frozenset(
-            {"stream_options", "max_completion_tokens", "user", "store", "logit_bias", "seed", "logprobs", "top_logprobs"}
+            {
+                "stream_options",
+                "max_completion_tokens",
+                "user",
+                "store",
+                "logit_bias",
+                "seed",
+                "logprobs",
+                "top_logprobs",
+            }
         ),
         closed_messages=True,
         roles=_PLAIN_ROLES,
         tool_id="[a-zA-Z0-9]{9}",
+        lets=("messages.*", r"tools\[\d+\]\.type", "tool_choice"),
         order="strict",
     ),
     "deepseek": Habit(
@@ -164,6 +178,7 @@ HABITS: Mapping[str, Habit] = {
         reasoning_details=True,
         errors="int_code",
         unknown=None,
+        lets=("messages.*", r"tools\[\d+\]\.type", "service_tier", "reasoning_effort"),
     ),
     "perplexity": Habit(
         paths=("",),

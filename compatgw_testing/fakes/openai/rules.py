@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from compatgw_testing.fakes.base import Json, Problem, Refused
+from compatgw_testing.fakes.answer import Json, Problem, Refused
 from compatgw_testing.fakes.media import DataUrl, decoded
 from compatgw_testing.fakes.shape import (
     Arr,
@@ -63,7 +63,11 @@ _CALL = Tagged(
     "type",
     {
         "function": Obj(
-            {"id": _ID, "type": Str(), "function": Obj({"name": _NAME, "arguments": Str()}, ("name", "arguments"), True)},
+            {
+                "id": _ID,
+                "type": Str(),
+                "function": Obj({"name": _NAME, "arguments": Str()}, ("name", "arguments"), True),
+            },
             ("id", "function"),
             open=True,
         ),
@@ -203,11 +207,12 @@ def check_request(body: Any, habit: Habit) -> None:
     body = {name: value for name, value in body.items() if value is not None}
     _members(body, habit)
     for violation in check(REQUEST, body):
-        raise _phrased(violation)
+        if not any(re.fullmatch(pattern, written(violation.path)) for pattern in habit.lets):
+            raise _phrased(violation)
     _messages(body["messages"], habit)
     _pairs(body["messages"])
     _tools(body, habit)
-    _format(body)
+    _format(body, habit)
     _together(body)
     if habit.models_rules:
         _model(body)
@@ -241,12 +246,12 @@ def _members(body: Json, habit: Habit) -> None:
 
 def _messages(messages: list[Json], habit: Habit) -> None:
     for index, message in enumerate(messages):
-        role, at = message["role"], f"messages[{index}]"
+        role, at = message.get("role"), f"messages[{index}]"
         if role not in habit.roles:
             known = ", ".join(f"'{one}'" for one in habit.roles)
             raise refuse(f"Invalid value: '{role}'. Supported values are: {known}.", f"{at}.role", "invalid_value")
         if habit.closed_messages:
-            takes = {"role", *MESSAGE_FIELDS[role], *((habit.reasoning or "",) if role == "assistant" else ())}
+            takes = {"role", *MESSAGE_FIELDS[role], *(("prefix", habit.reasoning) if role == "assistant" else ())}
             if unknown := sorted(set(message) - takes):
                 status = habit.unknown or 400
                 raise refuse(f"property '{at}.{unknown[0]}' is unsupported", f"{at}.{unknown[0]}", None, status)
@@ -254,15 +259,17 @@ def _messages(messages: list[Json], habit: Habit) -> None:
         if role == "assistant" and content is None:
             held = ("tool_calls", "function_call", "audio", "refusal")
             if not any(message.get(name) for name in held):
-                raise refuse(f"Invalid value for 'content': expected a string, got null.", f"{at}.content")
+                raise refuse("Invalid value for 'content': expected a string, got null.", f"{at}.content")
         if isinstance(content, list):
             for number, part in enumerate(content):
                 _media(part, f"{at}.content[{number}]")
 
 
-def _media(part: Json, at: str) -> None:
-    if part["type"] == "image_url":
-        url = part["image_url"]["url"]
+def _media(part: Any, at: str) -> None:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind == "image_url":
+        # Some vendors take the bare address too.
+        url = part["image_url"]["url"] if isinstance(part["image_url"], dict) else part["image_url"]
         if url.startswith("data:"):
             image = DataUrl.of(url)
             if image is None or image.media_type not in IMAGES:
@@ -273,12 +280,14 @@ def _media(part: Json, at: str) -> None:
                 )
         elif not url.startswith(("https://", "http://")):
             raise refuse("Invalid image URL: expected http(s) or a data URL.", f"{at}.image_url.url", "invalid_value")
-    elif part["type"] == "input_audio" and decoded(part["input_audio"]["data"]) is None:
+    elif kind == "input_audio" and decoded(part["input_audio"]["data"]) is None:
         raise refuse("Invalid audio data: not base64.", f"{at}.input_audio.data", "invalid_value")
-    elif part["type"] == "file":
+    elif kind == "file":
         file = part["file"]
         if ("file_data" in file) == ("file_id" in file):
-            raise refuse("A file part takes either 'file_data' or 'file_id'.", f"{at}.file", "missing_required_parameter")
+            raise refuse(
+                "A file part takes either 'file_data' or 'file_id'.", f"{at}.file", "missing_required_parameter"
+            )
         data = file.get("file_data")
         if data is not None and (DataUrl.of(data) is None if data.startswith("data:") else decoded(data) is None):
             raise refuse("Invalid file data: expected a base64 data URL.", f"{at}.file.file_data", "invalid_value")
@@ -321,13 +330,13 @@ def _tools(body: Json, habit: Habit) -> None:
     if "function_call" in body and "functions" not in body:
         raise refuse("'function_call' is only allowed when 'functions' are specified.", "function_call")
     choice = body.get("tool_choice")
-    names = [tool[tool["type"]]["name"] for tool in tools or ()]
+    names = [definition_of(tool).get("name") for tool in tools or ()]
     if isinstance(choice, dict) and choice["type"] in choice and "name" in choice[choice["type"]]:
         wanted = choice[choice["type"]]["name"]
         if wanted not in names:
             raise refuse(f"Tool choice '{wanted}' not found in 'tools' parameter.", "tool_choice")
     for index, tool in enumerate(tools or ()):
-        if tool["type"] == "function" and tool["function"].get("strict"):
+        if habit.models_rules and (tool.get("function") or {}).get("strict"):
             for fault in strict_faults(tool["function"].get("parameters", {})):
                 raise refuse(
                     f"Invalid schema for function '{tool['function']['name']}': {fault}",
@@ -341,11 +350,19 @@ def _tools(body: Json, habit: Habit) -> None:
                     raise refuse(f"Tool call id was {one} but must match {habit.tool_id}.", f"messages[{index}]")
 
 
-def _format(body: Json) -> None:
+def definition_of(tool: Json) -> Json:
+    """Name and parameters of a tool; empty for a vendor's own."""
+    definition: Json = tool.get(tool.get("type", "function")) or {}
+    return definition
+
+
+def _format(body: Json, habit: Habit) -> None:
     form = body.get("response_format", {})
     if form.get("type") == "json_object" and "json" not in "".join(texts(body["messages"])).lower():
-        raise refuse("'messages' must contain the word 'json' to use 'response_format' of type 'json_object'.", "messages")
-    if form.get("type") == "json_schema" and form["json_schema"].get("strict"):
+        raise refuse(
+            "'messages' must contain the word 'json' to use 'response_format' of type 'json_object'.", "messages"
+        )
+    if form.get("type") == "json_schema" and form["json_schema"].get("strict") and habit.models_rules:
         for fault in strict_faults(form["json_schema"].get("schema", {})):
             raise refuse(
                 f"Invalid schema for response_format '{form['json_schema']['name']}': {fault}",

@@ -97,7 +97,7 @@ def test_each_field_has_its_counterpart(given: dict[str, Any], expected: dict[st
     """The document's table of fields, left to right, without anything dropped."""
     body, outgoing = send(given)
 
-    assert {**{"model": MODEL, "messages": HI, "stream": False}, **expected} == body
+    assert {"model": MODEL, "messages": HI, "stream": False, **expected} == body
     assert outgoing.dropped == ()
 
 
@@ -231,6 +231,16 @@ def test_parallel_tool_calls_false_is_left_to_the_decoder() -> None:
     assert dict(send({"parallel_tool_calls": False})[1].memo) == {}
 
 
+def test_functions_are_sent_as_tools() -> None:
+    """The oldest form; the decoder will give the one call back in that form."""
+    body, outgoing = send({"functions": [GET["function"], PUT["function"]], "function_call": {"name": "get"}})
+
+    assert (body["tools"], body["tool_choice"]) == ([GET], "REQUIRED")
+    assert dict(outgoing.memo) == {"legacy": True, "single_call": True}
+    assert "tool_choice" not in send({"functions": [GET["function"]], "function_call": "auto"})[0]
+    assert send({"functions": [GET["function"]], "function_call": "none"})[0]["tool_choice"] == "NONE"
+
+
 @pytest.mark.parametrize(
     ("request_", "param"),
     [
@@ -315,6 +325,9 @@ def test_a_format_that_cannot_be_kept_is_refused(model_and_format: tuple[str, di
         send({"tools": [GET], "response_format": wanted}, model=model)
 
     assert caught.value.param == "response_format"
+    assert send({"tools": [GET], "response_format": wanted}, model=model, unsupported="drop")[1].dropped == (
+        "response_format",
+    )
 
 
 # --- what cannot be carried ------------------------------------------------------------------
@@ -344,7 +357,7 @@ def test_a_hint_is_left_out_and_named(name: str, value: Any) -> None:
     [
         ("n", 2), ("top_logprobs", 3), ("web_search_options", {"search_context_size": "low"}),
         ("modalities", ["text", "audio"]), ("audio", {"format": "wav", "voice": "alloy"}),
-        ("functions", [{"name": "f"}]), ("stop", ["1", "2", "3", "4", "5", "6"]),
+        ("stop", ["1", "2", "3", "4", "5", "6"]),
     ],
 )  # fmt: skip
 def test_what_changes_the_answer_is_refused(name: str, value: Any) -> None:
@@ -375,12 +388,43 @@ def test_media_other_than_images_are_refused_with_their_path(part: dict[str, Any
     assert caught.value.param == f"messages[1].content[1].{path}"
 
 
-def test_custom_tools_are_refused_with_their_path() -> None:
+@pytest.mark.parametrize(
+    ("request_", "param"),
+    [
+        ({"tools": [GET, {"type": "custom", "custom": {"name": "c"}}]}, "tools[1]"),
+        ({"tools": [GET], "tool_choice": {"type": "custom", "custom": {"name": "c"}}}, "tool_choice"),
+    ],
+)
+def test_custom_tools_are_refused_with_their_path(request_: dict[str, Any], param: str) -> None:
     """Only functions exist there."""
     with pytest.raises(UnsupportedParameter) as caught:
-        send({"tools": [GET, {"type": "custom", "custom": {"name": "c"}}]})
+        send(request_)
 
-    assert caught.value.param == "tools[1]"
+    assert caught.value.param == param
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "https://x.test/a.png"}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "param"),
+    [
+        ([{"role": "assistant", "content": [IMAGE]}, *HI], "messages[0].content[0].image_url"),
+        (
+            [
+                {"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+                {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "t"}, IMAGE]},
+            ],
+            "messages[1].content[1].image_url",
+        ),
+    ],
+)  # fmt: skip
+def test_images_are_refused_where_only_text_can_stand(messages: list[dict[str, Any]], param: str) -> None:
+    """In answers and in results of tools there is no place for them."""
+    with pytest.raises(UnsupportedParameter) as caught:
+        send({"messages": messages})
+
+    assert caught.value.param == param
 
 
 # --- messages --------------------------------------------------------------------------------
@@ -448,6 +492,7 @@ def test_content_is_left_out_beside_calls(content: dict[str, Any]) -> None:
         {"reasoning_details": [{"type": "reasoning.text", "text": "hm"}, {"type": "reasoning.encrypted", "data": "x"}]},
         {"reasoning_details": [{"type": "reasoning.summary", "summary": "hm"}], "reasoning": "other"},
         {"thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "s"}]},
+        {"reasoning_details": [{"type": "reasoning.encrypted", "data": "x"}], "reasoning_content": "hm"},
     ],
 )
 def test_earlier_reasoning_comes_back_where_cohere_wants_it(thought: dict[str, Any]) -> None:

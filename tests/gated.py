@@ -1,39 +1,8 @@
-"""A real server on a free port, in a thread; and an upstream whose stream the test lets out piece by piece."""
+"""An OpenAI-like upstream whose stream the test lets out event by event."""
 
 import asyncio
-import socket
 import threading
-from collections.abc import Callable, Iterator
 from typing import Any
-
-import pytest
-import uvicorn
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., str]]:
-    """Starts an ASGI application under uvicorn; gives its origin."""
-    running: list[tuple[uvicorn.Server, threading.Thread]] = []
-
-    def start(app: Any, **options: Any) -> str:
-        listener = socket.socket()
-        listener.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(app, log_level="warning", lifespan="auto", **options)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-        thread.start()
-        ready = threading.Event()
-        while not server.started and thread.is_alive():
-            ready.wait(0.005)
-        assert server.started, "the server did not start"
-        running.append((server, thread))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    yield start
-    for server, thread in running:
-        server.should_exit = True
-        thread.join(10)
-        assert not thread.is_alive(), "the server did not stop"
 
 
 class GatedUpstream:
@@ -107,9 +76,3 @@ def event(number: int) -> bytes:
         f'data: {{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":'
         f'[{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish}}}]}}\n\n'
     ).encode()
-
-
-@pytest.fixture
-def upstream() -> GatedUpstream:
-    """A fresh gated upstream."""
-    return GatedUpstream()

@@ -1,0 +1,183 @@
+"""What passes between a fake and its dialect: what was asked, what shall be said, how it is written.
+
+A dialect gives a `Chat`, made per call, that turns what shall be said into the vendor's plain
+answer and into its stream events. What does not live here: anything that a vendor defines,
+sending (`delivery.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from compatgw_testing import script
+from compatgw_testing.script import Fault, ToolCall, Turn, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from compatgw_testing.journal import Call
+    from compatgw_testing.sample import Ids
+
+Json = dict[str, Any]
+Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error answer, before a vendor's envelope is put round it.
+
+    Attributes:
+        status: HTTP status.
+        message: For humans.
+        type: The vendor's class of error.
+        code: The vendor's finer code, where it has one.
+        param: The member at fault, where the vendor names it.
+        details: Further parts of the envelope.
+        headers: Extra response headers.
+    """
+
+    status: int
+    message: str
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    details: tuple[Any, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Refused(Exception):
+    """The vendor would not serve this request."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.message)
+        self.problem = problem
+
+
+class Frame(NamedTuple):
+    """One event of a stream, framed. `end` marks the events that end an answer: finish, usage, end marks."""
+
+    data: bytes
+    end: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What goes back: one body, or frames."""
+
+    status: int = 200
+    headers: Headers = field(default_factory=list)
+    body: bytes = b""
+    frames: Iterable[Frame] | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a made-up answer has to obey.
+
+    Attributes:
+        text: The latest words of the user.
+        prompt: Everything that the model reads; counted for usage.
+        tools: Schemas of the arguments, by name.
+        force: A call is demanded: of this tool, or of any if empty. None: no demand.
+        schema: The answer is JSON that satisfies this.
+        json: The answer is some JSON object.
+        limit: Most tokens to write.
+        thinks: Thought was asked for.
+    """
+
+    text: str
+    prompt: object
+    tools: Mapping[str, object] = field(default_factory=dict)
+    force: str | None = None
+    schema: object = None
+    json: bool = False
+    limit: int | None = None
+    thinks: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """An answer with nothing left open: pieces, ids, usage and finish reason are settled.
+
+    Attributes:
+        reasoning: Pieces of thought.
+        redacted: The thought is encrypted.
+        text: Pieces of text; None for no text at all.
+        refusal: Pieces of a refusal; None for none.
+        calls: Tool calls, each with its id.
+        usage: Tokens.
+        finish: `stop`, `length`, `tool_calls`, `content_filter`, `refusal`, or a vendor's own word.
+    """
+
+    reasoning: tuple[str, ...]
+    redacted: bool
+    text: tuple[str, ...] | None
+    refusal: tuple[str, ...] | None
+    calls: tuple[ToolCall, ...]
+    usage: Usage
+    finish: str
+
+
+class Chat:
+    """One accepted chat request, and how its vendor answers it. Made per call."""
+
+    def __init__(self, call: Call, ids: Ids, asked: Asked, *, streamed: bool) -> None:
+        self.call = call
+        self.ids = ids
+        self.asked = asked
+        self.streamed = streamed
+
+    def tool_id(self, index: int, name: str) -> str:
+        """The id of the call at `index`, in the vendor's form."""
+        raise NotImplementedError
+
+    def plain(self, said: Said) -> Json:
+        """The body of an answer that is not streamed."""
+        raise NotImplementedError
+
+    def frames(self, said: Said) -> Iterator[Frame]:
+        """The events of a streamed answer."""
+        raise NotImplementedError
+
+    def error_frames(self, problem: Problem) -> Iterator[Frame]:
+        """An error inside a stream."""
+        raise NotImplementedError
+
+    def garbage(self) -> bytes:
+        """An event whose JSON is broken."""
+        return b'data: {"broken": \n\n'
+
+
+def settle(turn: Turn, chat: Chat) -> Said:
+    """Fills in what a turn leaves open."""
+    calls = tuple(
+        one if one.id is not None else replace(one, id=chat.tool_id(index, one.name))
+        for index, one in enumerate(turn.calls)
+    )
+    reasoning = script.words(turn.reasoning or "")
+    text = turn.chunks if turn.chunks is not None else None if turn.text is None else script.words(turn.text)
+    refusal = None if turn.refusal is None else script.words(turn.refusal)
+    usage = turn.usage
+    if usage is None:
+        arguments = sum(len(one.text) // 4 + 1 for one in calls)
+        written = len(reasoning) + len(text or ()) + len(refusal or ()) + arguments
+        read = len(script.dump(chat.asked.prompt)) // 4 + 1
+        usage = Usage(input=read, output=max(1, written), reasoning=len(reasoning))
+    finish = turn.finish or ("refusal" if refusal is not None else "tool_calls" if calls else "stop")
+    return Said(
+        reasoning=reasoning,
+        redacted=turn.redacted,
+        text=text,
+        refusal=refusal,
+        calls=calls,
+        usage=usage,
+        finish=finish,
+    )
+
+
+def fragments(text: str, count: int = 3) -> list[str]:
+    """`text` in about `count` pieces, none empty."""
+    size = max(1, -(-len(text) // count))
+    return [text[at : at + size] for at in range(0, len(text), size)]

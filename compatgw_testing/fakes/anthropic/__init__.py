@@ -1,0 +1,5 @@
+"""The fake of Anthropic's API."""
+
+from compatgw_testing.fakes.anthropic.fake import FakeAnthropic
+
+__all__ = ["FakeAnthropic"]

@@ -1,0 +1,80 @@
+"""Everything that the README shows is run."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import httpx2
+import pytest
+from compatgw.providers.table import PROVIDERS
+
+from compatgw.config import load
+
+README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    """The fenced blocks of one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+async def test_the_mount_example_serves() -> None:
+    """The application of the first example answers at the address that the text names."""
+    space: dict[str, object] = {}
+    exec(blocks("python")[0], space)  # noqa: S102 - our own README
+    transport = httpx2.ASGITransport(app=space["app"])  # type: ignore[arg-type]
+    async with httpx2.AsyncClient(transport=transport, base_url="http://host") as client:
+        answer = await client.get("/ai/v1/models/fast", headers={"Authorization": "Bearer my-key"})
+    assert answer.json()["id"] == "fast"
+
+
+async def test_the_authenticate_example_lets_in_whom_it_says() -> None:
+    """A cookie of the host's is enough; without it there is 401."""
+    space: dict[str, object] = {}
+    exec(blocks("python")[1], space)  # noqa: S102 - our own README
+    client = space["gateway"].client()  # type: ignore[attr-defined]
+    assert (await client.get("/v1/models")).status_code == 401
+    seen = await client.get("/v1/models", headers={"cookie": "user=ann"})
+    assert {row["owned_by"] for row in seen.json()["data"]} == {"openai"}
+
+
+async def test_the_in_process_example_asks(gateway: object) -> None:
+    """The function of the example gets an answer from a fake."""
+    space: dict[str, object] = {}
+    exec(blocks("python")[2].replace("my-key", "test-key"), space)  # noqa: S102 - our own README
+    assert await space["ask"](gateway, "Hello?")  # type: ignore[operator]
+
+
+def test_the_pytest_example_passes(tmp_path: Path) -> None:
+    """It is run as a user's own test, by a pytest of its own."""
+    (tmp_path / "test_weather.py").write_text(blocks("python")[3])
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+
+
+def test_the_settings_example_is_valid() -> None:
+    """Every setting that it names exists."""
+    assert load(tomllib.loads(blocks("toml")[0]), {}, {}).models
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_every_provider_is_in_the_table(name: str) -> None:
+    """The table of the README is complete."""
+    assert f"| `{name}` |" in README
+
+
+def test_the_two_commands_are_one_line_each() -> None:
+    """One starts the demo, one runs the tests."""
+    commands = re.findall(r"<!-- command: (\w+) -->\n```sh\n(.*?)\n```", README, re.DOTALL)
+    assert [name for name, _ in commands] == ["demo", "test"]
+    assert all("\n" not in command for _, command in commands)
