@@ -84,33 +84,53 @@ def value_for(schema: Schema, source: random.Random) -> object:
 
 
 def _value(schema: Schema, root: Schema, source: random.Random, depth: int) -> object:
-    if not isinstance(schema, dict):
+    if not isinstance(schema, dict) or depth > 30:
         return "any"
-    if "$ref" in schema:
+    if isinstance(schema.get("$ref"), str):
         return _value(_resolve(schema["$ref"], root), root, source, depth + 1)
     if "const" in schema:
         return schema["const"]
-    if schema.get("enum"):
-        return source.choice(schema["enum"])
-    if parts := schema.get("allOf"):
-        return _value(_merged([schema, *parts], root), root, source, depth)
+    if choices := _list(schema, "enum"):
+        return source.choice(choices)
+    if parts := _list(schema, "allOf"):
+        return _value(_merged([schema, *parts], root), root, source, depth + 1)
     for word in ("anyOf", "oneOf"):
-        if branches := schema.get(word):
+        if branches := _list(schema, word):
             rest = {name: value for name, value in schema.items() if name != word}
             return _value(_merged([rest, _branch(branches, depth)], root), root, source, depth + 1)
     kind = _kind(schema)
     if kind == "object":
         return _object(schema, root, source, depth)
     if kind == "array":
-        items = schema.get("items", {})
-        count = schema.get("minItems", 0) if depth > 6 else max(1, schema.get("minItems", 1))
-        prefix = [_value(one, root, source, depth + 1) for one in schema.get("prefixItems", ())]
-        return prefix + [_value(items, root, source, depth + 1) for _ in range(int(count) - len(prefix))]
+        return _array(schema, root, source, depth)
     if kind in ("integer", "number"):
         return _number(schema, kind, source)
     if kind == "boolean":
         return source.random() < 0.5
     return None if kind == "null" else _string(schema, source)
+
+
+# A schema comes from whoever calls: what is not of the type that it should have counts as absent.
+
+
+def _list(schema: Mapping[str, Any], name: str) -> list[Any]:
+    value = schema.get(name)
+    return value if isinstance(value, list) else []
+
+
+def _dict(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
+    value = schema.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _bound(schema: Mapping[str, Any], name: str) -> float | None:
+    value = schema.get(name)
+    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _count(schema: Mapping[str, Any], name: str) -> int | None:
+    value = _bound(schema, name)
+    return None if value is None else max(0, min(int(value), 1000))
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
@@ -123,13 +143,22 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def _object(schema: Mapping[str, Any], root: Schema, source: random.Random, depth: int) -> dict[str, object]:
-    required = schema.get("required", [])
+    required = _list(schema, "required")
     return {
         name: _value(part, root, source, depth + 1)
-        for name, part in schema.get("properties", {}).items()
+        for name, part in _dict(schema, "properties").items()
         # A schema may contain itself: deep down only what must be there is filled.
         if depth < 6 or name in required
     }
+
+
+def _array(schema: Mapping[str, Any], root: Schema, source: random.Random, depth: int) -> list[object]:
+    least = _count(schema, "minItems")
+    count = (least or 0) if depth > 6 else max(1, least or 0)
+    most = _count(schema, "maxItems")
+    given = [_value(one, root, source, depth + 1) for one in _list(schema, "prefixItems")]
+    given += [_value(schema.get("items", {}), root, source, depth + 1) for _ in range(count - len(given))]
+    return given if most is None else given[:most]
 
 
 def _branch(branches: list[Schema], depth: int) -> Schema:
@@ -142,16 +171,16 @@ def _branch(branches: list[Schema], depth: int) -> Schema:
 def _merged(parts: list[Schema], root: Schema) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for part in parts:
-        if not isinstance(part, dict):
-            continue
-        whole = _resolve(part["$ref"], root) if "$ref" in part else part
-        for name, value in whole.items():
+        whole = part
+        if isinstance(part, dict) and isinstance(part.get("$ref"), str):
+            whole = _resolve(part["$ref"], root)
+        for name, value in whole.items() if isinstance(whole, dict) else ():
             if name == "allOf":
                 continue
-            if name in ("properties", "$defs") and name in out:
-                out[name] = {**out[name], **value}
-            elif name == "required" and name in out:
-                out[name] = [*out[name], *value]
+            if name in ("properties", "$defs"):
+                out[name] = {**_dict(out, name), **_dict(whole, name)}
+            elif name == "required":
+                out[name] = [*_list(out, name), *_list(whole, name)]
             else:
                 out[name] = value
     return out
@@ -166,30 +195,36 @@ def _resolve(reference: str, root: Schema) -> Schema:
 
 
 def _number(schema: Mapping[str, Any], kind: str, source: random.Random) -> float:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    if isinstance(above, (int, float)) and not isinstance(above, bool):
+    low, high = _bound(schema, "minimum"), _bound(schema, "maximum")
+    above, below = _bound(schema, "exclusiveMinimum"), _bound(schema, "exclusiveMaximum")
+    if above is not None:
         low = above + (1 if kind == "integer" else 0.5)
-    if isinstance(below, (int, float)) and not isinstance(below, bool):
+    if below is not None:
         high = below - (1 if kind == "integer" else 0.5)
     if low is None:
         low = 1 if high is None or high >= 1 else high
     if high is None:
         high = low + 9
-    if step := schema.get("multipleOf"):
-        multiple: float = -(-low // step) * step
-        return multiple
+    if step := _bound(schema, "multipleOf"):
+        return -(-low // step) * step
     bottom, top = int(-(-low // 1)), int(high // 1)
     return source.randint(bottom, top) if bottom <= top else float(low)
 
 
 def _string(schema: Mapping[str, Any], source: random.Random) -> str:
-    low, high = schema.get("minLength", 0), schema.get("maxLength")
-    if pattern := schema.get("pattern"):
+    low, high = _count(schema, "minLength") or 0, _count(schema, "maxLength")
+    if isinstance(pattern := schema.get("pattern"), str):
         shapes = (*_FORMATS.values(), *_SHAPES, *("x" * n for n in range(low, low + 3)))
         for shape in shapes:
-            if re.search(pattern, shape) and low <= len(shape) <= (len(shape) if high is None else high):
+            if _matches(pattern, shape) and low <= len(shape) <= (len(shape) if high is None else high):
                 return shape
-    text = _FORMATS.get(schema.get("format", "")) or source.choice(("alpha", "beta", "gamma", "delta"))
+    text = _FORMATS.get(str(schema.get("format"))) or source.choice(("alpha", "beta", "gamma", "delta"))
     text = text.ljust(low, "x")
     return text if high is None else text[:high]
+
+
+def _matches(pattern: str, text: str) -> bool:
+    try:
+        return re.search(pattern, text) is not None
+    except re.error:  # JSON Schema knows patterns that Python does not
+        return False

@@ -239,6 +239,7 @@ GOOD: list[tuple[Rule, str, str]] = [
     (conduct.impure_imports, "compatgw/policy/a.py", "import re, urllib.parse\nfrom compatgw.errors import NotFound"),
     (conduct.impure_calls, "compatgw/flow/a.py", "print('x')"),
     (conduct.changed_arguments, "compatgw/policy/a.py", "def f(x):\n    x = dict(x)\n    x['a'] = 1"),
+    (conduct.changed_arguments, "compatgw/policy/a.py", "class _A:\n    def f(self, x):\n        x.pop()"),
     (conduct.changed_arguments, "compatgw/policy/a.py", "def _f(out):\n    out['a'] = 1"),
     (conduct.state_in_modules, "compatgw/flow/a.py", "TABLE = {}\ndef f(x):\n    return TABLE[x]"),
     (conduct.state_in_modules, "compatgw/flow/a.py", "OWN = []\ndef f():\n    OWN = []\n    OWN.append(1)"),

@@ -111,7 +111,8 @@ def test_every_dependency_has_its_reason_in_the_changelog() -> None:
     project = PYPROJECT["project"]
     groups = [project["dependencies"], *project["optional-dependencies"].values()]
     names = {re.split(r"[\[><=;~! ]", requirement)[0] for group in groups for requirement in group} - {"compatgw"}
-    explained = re.findall(r"^- `([\w.-]+)`", CHANGELOG, re.MULTILINE)
+    sections = re.findall(r"^### Dependencies\n(.*?)(?=^##|\Z)", CHANGELOG, re.MULTILINE | re.DOTALL)
+    explained = [name for section in sections for name in re.findall(r"^- `([\w.-]+)`", section, re.MULTILINE)]
 
     assert set() == names - set(explained), "dependencies without a reason"
     assert set() == set(explained) - names, "reasons without a dependency"
@@ -147,9 +148,9 @@ def test_no_file_holds_what_does_not_belong_in_one() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "open('/home/ann/x')",
-        "cd /root/project",
-        "path = '../../elsewhere'",
+        "open('/ho" + "me/ann/x')",
+        "cd /ro" + "ot/project",
+        "path = '../" + "../elsewhere'",
         "# TO" + "DO: later",
         "-----BEGIN RSA PRIVATE" + " KEY-----",
         "key = 'sk-proj-" + "a" * 40 + "'",

@@ -12,7 +12,7 @@ import asyncio
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from compatgw_testing import sample, script
@@ -22,11 +22,12 @@ from compatgw_testing.journal import Call, Journal
 from compatgw_testing.script import Failure, Fault, Raw, Script, Step, ToolCall, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Callable, Mapping, MutableMapping, Sequence
     from typing import Self
 
     from compatgw_testing.fakes.delivery import Pace, Receive, Send
 
+Made = TypeVar("Made")
 MIB = 1024 * 1024
 # All made-up times start here (2026-06-01T00:00:00Z); each call is a second later than the one before.
 EPOCH = 1_780_272_000
@@ -216,6 +217,13 @@ class Fake:
         answer = self.json_answer(call, self.envelope(call, problem), problem.status)
         answer.headers.extend(problem.headers.items())
         return answer
+
+    def read(self, make: Callable[[], Made]) -> Made:
+        """What `make` reads out of a request; one that it cannot read (nobody checked it) is refused."""
+        try:
+            return make()
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            raise Refused(self.problem(Failure(status=400))) from None
 
     # Playing one call.
 

@@ -83,9 +83,7 @@ def impure_calls(house: House) -> Iterator[str]:
 def changed_arguments(house: House) -> Iterator[str]:
     """Public functions of pure files that change what they were given; inner ones may fill a dict of their own."""
     for source in _pure(house):
-        for function in source.functions():
-            if function.name.startswith("_"):
-                continue
+        for function in source.public_functions():
             given = _arguments(function) - {"self", "cls"}
             for name, line in _changed(function, given):
                 yield source.at(line, f"{function.name} changes its argument {name}. Return a new value.")

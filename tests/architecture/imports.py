@@ -54,6 +54,7 @@ LAZY_FILES: Mapping[str, str] = {
 LAZY: Mapping[tuple[str, str], str] = {
     ("compatgw/upstream/client.py", "compatgw.upstream.aio"): "needs aiohttp, which an installation may lack",
     ("compatgw/upstream/client.py", "compatgw.upstream.hx"): "the twin of aio: one of the two is loaded",
+    ("compatgw/web/identify.py", "starlette.requests"): "only who hands in `authenticate=` pays for its import",
     ("compatgw/gateway.py", "openai"): "the host's own SDK, wanted only by who asks for a ready client of it",
 }
 

@@ -84,6 +84,16 @@ class Source:
             if isinstance(node, Function):
                 yield node
 
+    def public_functions(self) -> Iterator[Function]:
+        """Functions of the module, and methods of its public classes, that no underscore hides."""
+        waiting = [*self.tree.body]
+        while waiting:
+            node = waiting.pop(0)
+            if isinstance(node, Function) and not node.name.startswith("_"):
+                yield node
+            elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                waiting.extend(node.body)
+
 
 @dataclass
 class House:

@@ -162,12 +162,17 @@ def stream_openai(body: bytes) -> Said:
 
 def _openai_call(calls: list[dict[str, Any]], call: dict[str, Any]) -> None:
     function = call.get("function") or {}
-    key = (call.get("index"), call.get("id"))
-    if call.get("id") and all(key != c["key"] for c in calls):
-        calls.append({"key": key, "name": "", "arguments": ""})
-    mine = next(c for c in reversed(calls) if not call.get("id") or c["key"] == key)
-    if not call.get("id") and call.get("index") is not None:
-        mine = next(c for c in reversed(calls) if c["key"][0] == call["index"])
+    index, given = call.get("index"), call.get("id")
+    if given:
+        known = [c for c in calls if c["key"] == (index, given)]
+    elif index is not None:
+        known = [c for c in calls if c["key"][0] == index]
+    else:  # neither: a name begins a call, all else goes on with the last one
+        known = [] if function.get("name") else calls
+    if not known:
+        known = [{"key": (index, given), "name": "", "arguments": ""}]
+        calls += known
+    mine = known[-1]
     mine["name"] = mine["name"] or function.get("name") or ""
     part = function.get("arguments")
     mine["arguments"] += part if isinstance(part, str) else json.dumps(part) if part is not None else ""

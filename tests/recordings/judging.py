@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections.abc
 import functools
+import os
 import types
 import typing
 from typing import Any
@@ -17,7 +18,7 @@ import typing_extensions
 from anthropic.types import message_create_params as anthropic_params
 from google.genai import types as genai
 from openai.types.chat import completion_create_params as openai_params
-from pydantic import ConfigDict, TypeAdapter, create_model, with_config
+from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model, with_config
 
 from tests.dialects.cohere.judges import accepted as accepted_by_cohere
 
@@ -36,9 +37,15 @@ def _rebuilt(hint: Any, extra: str, made: dict[Any, Any]) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is None or origin is typing.Literal:
         return hint
+    if origin in (typing.IO, os.PathLike):  # files that only the SDK itself can read
+        return bytes
     if origin in (typing_extensions.Required, typing_extensions.NotRequired, typing.Annotated):
         return _rebuilt(arguments[0], extra, made)
-    inner = tuple(_rebuilt(argument, extra, made) for argument in arguments)
+    # Models of answers may be sent back as they are, and take any member: we send none.
+    sent = [a for a in arguments if not (isinstance(a, type) and issubclass(a, BaseModel))]
+    inner = tuple(_rebuilt(argument, extra, made) for argument in sent)
+    if not inner:
+        return typing.Literal["what is never sent"]
     if origin in (typing.Union, types.UnionType):
         return typing.Union[inner]  # noqa: UP007 - made at run time
     if origin in (collections.abc.Iterable, collections.abc.Sequence, list):
@@ -47,13 +54,16 @@ def _rebuilt(hint: Any, extra: str, made: dict[Any, Any]) -> Any:
 
 
 def _dict(hint: Any, extra: Any, made: dict[Any, Any]) -> Any:
-    hints = typing_extensions.get_type_hints(hint)
-    members = {
-        name: _rebuilt(inner, extra, made)
-        if name in hint.__required_keys__
-        else typing_extensions.NotRequired[_rebuilt(inner, extra, made)]
-        for name, inner in hints.items()
-    }
+    # With postponed annotations only the hints themselves say what is required.
+    hints = typing_extensions.get_type_hints(hint, include_extras=True)
+    members = {}
+    for name, inner in hints.items():
+        origin = typing.get_origin(inner)
+        required = origin is typing_extensions.Required or (
+            name in hint.__required_keys__ and origin is not typing_extensions.NotRequired
+        )
+        rebuilt = _rebuilt(inner, extra, made)
+        members[name] = rebuilt if required else typing_extensions.NotRequired[rebuilt]
     strict = typing_extensions.TypedDict(hint.__name__, members)  # type: ignore[operator,misc]
     return with_config(ConfigDict(extra=extra))(strict)
 

@@ -137,7 +137,8 @@ def test_a_pdf_in_both_forms(scene: Any, file: dict[str, str]) -> None:
         if scene.model.startswith("cohere"):
             with pytest.raises(openai.BadRequestError) as caught:
                 ai.chat.completions.create(model=scene.model, messages=user(parts))
-            assert (caught.value.code, caught.value.param) == ("unsupported_parameter", "messages[0].content[1]")
+            assert caught.value.code == "unsupported_parameter"
+            assert str(caught.value.param).startswith("messages[0].content[1]")
             return
         scene.fake.reply("Short.")
         got = ai.chat.completions.create(model=scene.model, messages=user(parts))

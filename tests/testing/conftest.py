@@ -35,7 +35,9 @@ def crossroads() -> Iterator[tuple[Crossroads, FakeServer]]:
 
 
 @pytest.fixture
-def origin(crossroads: tuple[Crossroads, FakeServer], request: pytest.FixtureRequest) -> Iterator[Callable[[Fake], str]]:
+def origin(
+    crossroads: tuple[Crossroads, FakeServer], request: pytest.FixtureRequest
+) -> Iterator[Callable[[Fake], str]]:
     """Puts a fake on the port; gives its origin."""
     roads, server = crossroads
     mine: list[str] = []

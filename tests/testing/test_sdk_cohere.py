@@ -140,10 +140,7 @@ def test_each_error_class(sdk: Sdk, status: int, kind: type[ApiError], stream: b
     client = sdk(FakeCohere().fail(status, "Sorry."))
 
     with pytest.raises(kind) as error:
-        if stream:
-            list(client.chat_stream(**ASK))
-        else:
-            client.chat(**ASK)
+        list(client.chat_stream(**ASK)) if stream else client.chat(**ASK)
 
     assert error.value.status_code == status
     body = error.value.body

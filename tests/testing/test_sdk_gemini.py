@@ -196,13 +196,11 @@ def test_models_are_listed_and_retrieved(sdk: Sdk) -> None:
 @pytest.mark.parametrize("stream", [False, True])
 def test_each_error_class(sdk: Sdk, status: int, kind: type[errors.APIError], name: str, stream: bool) -> None:
     """A scripted status raises the SDK's class for it, with the RPC name."""
-    client = sdk(FakeGemini().fail(status, "Sorry."))
+    models = sdk(FakeGemini().fail(status, "Sorry.")).models
+    call = models.generate_content_stream if stream else models.generate_content
 
     with pytest.raises(kind, match=r"Sorry\.") as error:
-        if stream:
-            list(client.models.generate_content_stream(model=MODEL, contents="Hi"))
-        else:
-            client.models.generate_content(model=MODEL, contents="Hi")
+        list(call(model=MODEL, contents="Hi"))
 
     assert error.value.code == status
     assert error.value.status == name

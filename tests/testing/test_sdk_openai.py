@@ -167,7 +167,9 @@ def test_models_are_listed_and_retrieved(sdk: Sdk) -> None:
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_each_error_class(sdk: Sdk, status: int, kind: type[openai.APIStatusError], code: str | None, stream: bool) -> None:
+def test_each_error_class(
+    sdk: Sdk, status: int, kind: type[openai.APIStatusError], code: str | None, stream: bool
+) -> None:
     """A scripted status raises the SDK's class for it, with code and request id."""
     fake = FakeOpenAI().fail(status, "Sorry.")
 

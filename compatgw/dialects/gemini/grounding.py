@@ -27,7 +27,7 @@ class Said(NamedTuple):
     text: str
 
 
-def annotations(metadata: Any, said: Sequence[Said]) -> list[dict[str, Any]]:
+def annotate(metadata: Any, said: Sequence[Said]) -> list[dict[str, Any]]:
     """One annotation for each supported segment and each of its sources, in the order of the upstream."""
     if not isinstance(metadata, dict):
         return []

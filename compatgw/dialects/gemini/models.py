@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
@@ -143,10 +144,14 @@ _FOLDERS = frozenset({"models", "tunedModels"})
 
 def traits(target: Target) -> Traits:
     """The traits of the target's model, with the overrides that configuration gives."""
-    name = target.model.removeprefix("models/")
-    known = next((row.traits for row in ROWS if row.pattern.match(name)), _NEW)
+    known = _known(target.model.removeprefix("models/"))
     overrides = {key: _fitting(key, value) for key, value in target.traits.items() if key in _DEFAULTS}
     return replace(known, **overrides) if overrides else known
+
+
+@lru_cache(maxsize=256)
+def _known(name: str) -> Traits:
+    return next((row.traits for row in ROWS if row.pattern.match(name)), _NEW)
 
 
 def _fitting(name: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ What does not live here: whole calls and what becomes of them (`candidate.py`).
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 _STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\[(?P<index>\d{1,9})\]|\[(?P<quote>['\"])(?P<quoted>.*?)(?P=quote)\]")
@@ -37,8 +38,8 @@ class PartialCall:
     def add(self, pieces: Any) -> bool:
         """Takes the entries of `partialArgs`; False when one of them makes no sense."""
         for piece in pieces if isinstance(pieces, list) else ():
-            path = piece.get("jsonPath") if isinstance(piece, dict) else None
-            steps = _steps(path) if isinstance(path, str) else None
+            path = str(piece.get("jsonPath")) if isinstance(piece, dict) else ""
+            steps = _steps(path)
             if not steps:
                 return False
             if not self._put(steps, piece, goes_on=path == self._open):
@@ -48,7 +49,7 @@ class PartialCall:
 
     def _put(self, steps: list[str | int], piece: dict[str, Any], *, goes_on: bool) -> bool:
         place: Any = self.arguments
-        for step, after in zip(steps, steps[1:], strict=False):
+        for step, after in pairwise(steps):
             inner = _get(place, step)
             wanted = list if isinstance(after, int) else dict
             if not isinstance(inner, wanted):

@@ -35,6 +35,8 @@ _MONEY = re.compile(r"billing|free tier|quota exceeded|prepay", re.IGNORECASE)
 _CALLERS_THING = re.compile(r"CachedContent not found|access the File|File .{0,80}(not exist|not found)", re.IGNORECASE)
 _DAY = re.compile(r"PerDay|limit: 0\b")
 _SWITCHED_OFF = re.compile(r"is not (enabled|supported) (for|by|in|on)", re.IGNORECASE)
+# Whose project it is concerns the operator, not the caller.
+_PROJECT = re.compile(r"projects/[^/\s`'\"]+")
 _SECONDS = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
@@ -61,8 +63,8 @@ def inside(value: Any, target: Target) -> UpstreamFailure | None:
     if not isinstance(found, dict) or not isinstance(found.get("message"), str):
         return failure.from_value(value, target)
     code = found.get("code")
-    known = isinstance(code, int) and 400 <= code < 600
-    return _judged(code if known else _HTTP_OF.get(str(found.get("status")), 502), found, target, None)
+    status = code if isinstance(code, int) and 400 <= code < 600 else _HTTP_OF.get(str(found.get("status")), 502)
+    return _judged(status, found, target, None)
 
 
 def blocked(feedback: Any, target: Target) -> UpstreamFailure | None:
@@ -88,8 +90,8 @@ def unwrapped(value: Any) -> Any:
 
 
 def _judged(status: int, found: dict[str, Any], target: Target, waiting: float | None) -> UpstreamFailure:
-    message = found["message"][:4000]
-    details = [entry for entry in found.get("details") or () if isinstance(entry, dict)]
+    message = _PROJECT.sub("projects/-", found["message"][:4000])
+    details = _objects(found.get("details"))
     reason = " ".join(entry["reason"] for entry in details if isinstance(entry.get("reason"), str))
     waiting = _delay(details) or waiting
     where = f"{target.provider} (model '{target.model}')"
@@ -99,10 +101,10 @@ def _judged(status: int, found: dict[str, Any], target: Target, waiting: float |
     if status in (400, 401, 403) and _CALLERS_THING.search(message):
         return UpstreamRejected(message, blame=Blame.CALLER, status=400, param="messages", **common)
     if status == 400 and _KEY_REASONS.search(reason):
-        return failure.judge(401, message, target)
+        return failure.judge(400, message, target, code="api_key_invalid")
     if status == 400 and found.get("status") == "FAILED_PRECONDITION":
         if _MONEY.search(message):
-            return failure.judge(402, message, target)
+            return failure.judge(400, message, target, code="billing")
         return UpstreamFailure(
             f"{where} does not serve this gateway's account: {message}",
             blame=Blame.ACCOUNT,
@@ -115,15 +117,12 @@ def _judged(status: int, found: dict[str, Any], target: Target, waiting: float |
     return judged
 
 
-def _limited(
-    message: str, details: list[dict[str, Any]], waiting: float | None, target: Target
-) -> UpstreamFailure:
+def _limited(message: str, details: list[dict[str, Any]], waiting: float | None, target: Target) -> UpstreamFailure:
     """A 429: a limit that passes, or a quota that is used up for today or for good."""
     quotas = " ".join(
         str(violation.get("quotaId"))
         for entry in details
-        for violation in entry.get("violations") or ()
-        if isinstance(violation, dict)
+        for violation in _objects(entry.get("violations"))
     )
     if _DAY.search(quotas) or _DAY.search(message):
         return failure.judge(429, message, target, code="exceeded_current_quota")
@@ -136,6 +135,10 @@ def _limited(
         upstream_status=429,
         retry_after=waiting,
     )
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _delay(details: list[dict[str, Any]]) -> float | None:

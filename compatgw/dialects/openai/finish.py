@@ -62,15 +62,15 @@ def fault(value: Mapping[str, Any], target: Target) -> UpstreamFailure | None:
     """The failure that an answer or a chunk with status 200 carries, None when it carries none."""
     if value.get("error"):
         return failure.from_value(value, target)
+    extra = value.get("x_groq")
+    if isinstance(extra, dict) and extra.get("error"):
+        return failure.from_value(extra, target)
     choices = value.get("choices")
     if choices:
         for choice in choices if isinstance(choices, list) else ():
             if isinstance(choice, dict) and choice.get("error"):
                 return failure.from_value(choice, target)
         return None
-    extra = value.get("x_groq")
-    if isinstance(extra, dict) and extra.get("error"):
-        return failure.from_value(extra, target)
     if choices is None and any(value.get(name) for name in ("message", "detail", "errors", "msg")):
         return failure.from_value(value, target, value.get("status"))
     return None

@@ -44,6 +44,7 @@ NAME = "messages[].name"
 REFUSAL = "messages[].refusal"
 CACHE = "cache_control"
 _ID_LIMIT = 40
+_ID_LIMITS = {"any": sys.maxsize, "40": _ID_LIMIT}
 _MISTRAL_ID = 9
 _EXTENSIONS = {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md", "text/csv": "csv"}
 
@@ -57,7 +58,7 @@ def translate(messages: Sequence[Message], quirks: Quirks, left: Leftovers) -> S
     history: _History | None = None
     out: list[Message] | None = None
     # Calls and results need a look at their ids only, unless something is wanted of them.
-    limit = {"any": sys.maxsize, "40": _ID_LIMIT}.get(quirks.tool_ids, 0)
+    limit = _ID_LIMITS.get(quirks.tool_ids, 0)
     if quirks.tool_names or quirks.reasoning_back == "tool_turns":
         limit = 0
     for index, message in enumerate(messages):

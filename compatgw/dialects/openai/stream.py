@@ -277,8 +277,10 @@ class OpenAIStream:
             choice.setdefault("delta", delta)
             out.append(Piece(cast("ChatChunk", chunk), data))
         else:
-            logprobs = choice.get("logprobs") or None
-            if delta or first or (logprobs and any(logprobs.values())):
+            logprobs = choice.get("logprobs")
+            if not isinstance(logprobs, dict) or not any(logprobs.values()):
+                logprobs = None
+            if delta or first or logprobs:
                 out.append(self._piece(chunk, choice, index, delta, logprobs))
             if tail:
                 out.append(self._piece(chunk, choice, index, tail))
@@ -288,8 +290,10 @@ class OpenAIStream:
             state.finish = ending
             self._plain.discard(index)
             self._open.discard(index)
-        elif state.finish is None and state.settled:
-            self._plain.add(index)
+        elif state.finish is None:
+            self._open.add(index)
+            if state.settled:
+                self._plain.add(index)
 
     def _shut(self) -> None:
         self._open.clear()
@@ -302,7 +306,6 @@ class OpenAIStream:
                 self._choices[missing] = ChoiceState(f"{self._id}|{missing}")
                 out.append(self._piece({}, {}, missing, {"role": "assistant", "content": ""}))
         self._choices[index] = state = ChoiceState(f"{self._id}|{index}")
-        self._open.add(index)
         return state
 
     def _tail(self, state: ChoiceState) -> dict[str, Any]:

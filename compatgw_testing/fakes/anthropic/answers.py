@@ -33,7 +33,7 @@ _STOP = {
 def asked_of(body: Json) -> Asked:
     """What a made-up answer to `body` has to obey."""
     choice = body.get("tool_choice") or {}
-    force = {"any": "", "tool": choice.get("name")}.get(choice.get("type", ""))
+    force = {"any": "", "tool": str(choice.get("name"))}.get(str(choice.get("type")))
     form = (body.get("output_config") or {}).get("format") or body.get("output_format")
     users = [one["content"] for one in body["messages"] if one.get("role") == "user"]
     return Asked(
@@ -42,7 +42,7 @@ def asked_of(body: Json) -> Asked:
         tools={one["name"]: one.get("input_schema") for one in body.get("tools") or () if "input_schema" in one},
         force=force,
         schema=form["schema"] if form else None,
-        limit=body.get("max_tokens"),
+        limit=int(body.get("max_tokens") or 0),
         thinks=(body.get("thinking") or {}).get("type", "disabled") != "disabled",
     )
 
@@ -53,7 +53,9 @@ class AnthropicChat(Chat):
     def __init__(self, call: Call, ids: Ids, thoughts: Thoughts, envelope: Callable[[Problem], Json]) -> None:
         body: Json = call.body
         super().__init__(call, ids, asked_of(body), streamed=bool(body.get("stream")))
-        self._body = body
+        self.model = str(body.get("model"))
+        self._display = (body.get("thinking") or {}).get("display")
+        self._stops: list[str] = body.get("stop_sequences") or []
         self._thoughts = thoughts
         self._envelope = envelope
 
@@ -67,7 +69,7 @@ class AnthropicChat(Chat):
 
     def _message(self, said: Said, content: list[Json]) -> Json:
         return {
-            "model": self._body["model"],
+            "model": self.model,
             "id": f"msg_01{self.ids.alnum('id', 22)}",
             "type": "message",
             "role": "assistant",
@@ -76,7 +78,7 @@ class AnthropicChat(Chat):
 
     def _stop(self, said: Said) -> Json:
         reason = _STOP.get(said.finish, said.finish)
-        hit = (self._body.get("stop_sequences") or [None])[0] if reason == "stop_sequence" else None
+        hit = next(iter(self._stops), None) if reason == "stop_sequence" else None
         stop: Json = {"stop_reason": reason, "stop_sequence": hit}
         if said.refusal is not None:
             explanation = "".join(said.refusal)
@@ -108,7 +110,7 @@ class AnthropicChat(Chat):
 
     def _thought(self, said: Said) -> Json:
         """The thought as a block, its signature issued."""
-        text, model = "".join(said.reasoning), self._body["model"]
+        text, model = "".join(said.reasoning), self.model
         if said.redacted:
             data = self._sealed("redacted" + text)
             self._thoughts.issue(data, "", model)
@@ -116,7 +118,7 @@ class AnthropicChat(Chat):
         signature = self._sealed(text)
         self._thoughts.issue(signature, text, model)
         shown = limits_of(model).shows_thought
-        display = (self._body.get("thinking") or {}).get("display", "summarized" if shown else "omitted")
+        display = self._display or ("summarized" if shown else "omitted")
         return {"type": "thinking", "thinking": "" if display == "omitted" else text, "signature": signature}
 
     def _sealed(self, text: str) -> str:

@@ -14,7 +14,7 @@ from compatgw_testing.fakes.answer import Answer, Headers, Json, Problem, Refuse
 from compatgw_testing.fakes.anthropic.answers import AnthropicChat
 from compatgw_testing.fakes.anthropic.models import limits_of
 from compatgw_testing.fakes.anthropic.rules import check_request, check_version
-from compatgw_testing.fakes.anthropic.turns import Thoughts, refuse
+from compatgw_testing.fakes.anthropic.turns import Thoughts
 from compatgw_testing.fakes.base import Fake, Route
 
 if TYPE_CHECKING:
@@ -143,13 +143,10 @@ class FakeAnthropic(Fake):
     def _messages(self, call: Call) -> Answer:
         if self.strict:
             check_request(call.body, call.headers["anthropic-version"], self.thoughts)
-        if not isinstance(call.body, dict) or not isinstance(call.body.get("messages"), list):
-            raise refuse("messages: Field required")
-        self.require_model(call, str(call.body.get("model")))
-        return self.play(
-            call,
-            AnthropicChat(call, self.ids(call), self.thoughts, lambda problem: self.envelope(call, problem)),
-        )
+        ids = self.ids(call)
+        chat = self.read(lambda: AnthropicChat(call, ids, self.thoughts, lambda problem: self.envelope(call, problem)))
+        self.require_model(call, chat.model)
+        return self.play(call, chat)
 
     def _list(self, call: Call) -> Answer:
         names = list(self.models)

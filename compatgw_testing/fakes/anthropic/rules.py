@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.fakes.anthropic.models import Limits, limits_of
 from compatgw_testing.fakes.anthropic.turns import check_turns, refuse
+from compatgw_testing.fakes.jsonschema import inside, malformed
 from compatgw_testing.fakes.shape import (
     Arr,
     Bool,
@@ -331,6 +332,9 @@ def _output(body: Json, limits: Limits) -> None:
 
 def _schema_faults(schema: Any) -> Iterator[str]:
     """What in a schema the structured output of the vendor does not take."""
+    if fault := malformed(schema):
+        yield f"Invalid schema: {fault}"
+        return
     if not isinstance(schema, dict):
         return
     kind = schema.get("type")
@@ -343,10 +347,7 @@ def _schema_faults(schema: Any) -> Iterator[str]:
         yield "For 'array' type, 'minItems' values other than 0 or 1 are not supported"
     if "format" in schema and schema["format"] not in _FORMATS:
         yield f"For 'string' type, format '{schema['format']}' is not supported"
-    for word in ("properties", "$defs", "definitions"):
-        for part in (schema.get(word) or {}).values():
-            yield from _schema_faults(part)
-    for part in [schema.get("items"), *schema.get("anyOf", ()), *schema.get("allOf", ())]:
+    for _, part in inside(schema):
         yield from _schema_faults(part)
 
 

@@ -86,7 +86,8 @@ def _content(message: Json, index: int, *, last: bool, version: str) -> None:
             _media(block, at)
         if block["type"] == "document" and message["role"] == "assistant" and version >= "2026-10-21":
             raise refuse(f"{at}: document blocks are not permitted in assistant messages")
-        for inner, one in enumerate(block["content"] if block["type"] == "tool_result" else ()):
+        inside = block.get("content") or () if block["type"] == "tool_result" else ()
+        for inner, one in enumerate(inside):
             if isinstance(one, dict) and one["type"] == "text":
                 _text(one, f"{at}.content.{inner}", "user", version)
             elif isinstance(one, dict) and one["type"] in ("image", "document"):

@@ -37,7 +37,7 @@ def asked_of(body: Json) -> Asked:
         force="" if body.get("tool_choice") == "REQUIRED" else None,
         schema=form.get("json_schema") or form.get("schema"),
         json=form.get("type") == "json_object",
-        limit=body.get("max_tokens"),
+        limit=int(body.get("max_tokens") or 0) or None,
         thinks=(body.get("thinking") or {}).get("type") == "enabled",
     )
 
@@ -48,8 +48,9 @@ class CohereChat(Chat):
     def __init__(self, call: Call, ids: Ids) -> None:
         super().__init__(call, ids, asked_of(call.body), streamed=bool(call.body.get("stream")))
         self._id = ids.uuid("id")
+        self.model = str(call.body.get("model"))
         thinking = call.body.get("thinking") or {}
-        self._thinks = "reasoning" in str(call.body.get("model")) or thinking.get("type") == "enabled"
+        self._thinks = "reasoning" in self.model or thinking.get("type") == "enabled"
 
     def tool_id(self, index: int, name: str) -> str:
         """The id of the call at `index`."""

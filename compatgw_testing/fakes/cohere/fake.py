@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from compatgw_testing.fakes.answer import Answer, Headers, Json, Problem, Refused
 from compatgw_testing.fakes.base import Fake, Route
 from compatgw_testing.fakes.cohere.answers import CohereChat
-from compatgw_testing.fakes.cohere.rules import check_request, refuse
+from compatgw_testing.fakes.cohere.rules import check_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,10 +128,9 @@ class FakeCohere(Fake):
     def _chat(self, call: Call) -> Answer:
         if self.strict:
             check_request(call.body)
-        if not isinstance(call.body, dict) or not isinstance(call.body.get("messages"), list):
-            raise refuse("invalid request: messages must be provided")
-        self.require_model(call, str(call.body.get("model")))
-        return self.play(call, CohereChat(call, self.ids(call)))
+        chat = self.read(lambda: CohereChat(call, self.ids(call)))
+        self.require_model(call, chat.model)
+        return self.play(call, chat)
 
     def _list(self, call: Call) -> Answer:
         size = int(call.query.get("page_size") or 20)

@@ -41,10 +41,10 @@ def asked_of(body: Json) -> Asked:
         text=dump(users[-1:]),
         prompt=[body.get("systemInstruction"), body["contents"], body.get("tools")],
         tools={name: schema or {"type": "object", "properties": {}} for name, schema in tools.items()},
-        force=allowed[0] if calling.get("mode") == "ANY" and tools else None,
+        force=str(allowed[0]) if calling.get("mode") == "ANY" and tools else None,
         schema=config.get("responseJsonSchema", config.get("responseSchema")),
         json=config.get("responseMimeType") == "application/json",
-        limit=config.get("maxOutputTokens"),
+        limit=int(config.get("maxOutputTokens") or 0) or None,
         thinks=bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
     )
 
@@ -76,7 +76,10 @@ class GeminiChat(Chat):
         envelope: Callable[[Problem], Json],
     ) -> None:
         super().__init__(call, ids, asked_of(body), streamed=streamed)
-        self._config: Json = body.get("generationConfig") or {}
+        config: Json = body.get("generationConfig") or {}
+        self._shows = bool((config.get("thinkingConfig") or {}).get("includeThoughts"))
+        self._wants_logprobs = bool(config.get("responseLogprobs"))
+        self._count = int(config.get("candidateCount") or 1)
         self._model = model
         self._version = version_of(model)
         self._sse = sse
@@ -108,8 +111,7 @@ class GeminiChat(Chat):
         return {"modelVersion": self._model, "responseId": self.ids.alnum("id", 23)}
 
     def _thoughts(self, pieces: tuple[str, ...]) -> list[Json]:
-        shown = (self._config.get("thinkingConfig") or {}).get("includeThoughts")
-        return [{"text": "".join(pieces), "thought": True}] if pieces and shown else []
+        return [{"text": "".join(pieces), "thought": True}] if pieces and self._shows else []
 
     def _signature(self, said: Said, purpose: str) -> Json:
         """A signature for a part, where the model gives one."""
@@ -136,12 +138,11 @@ class GeminiChat(Chat):
             candidate["finishReason"] = _FINISH.get(finish.finish, finish.finish)
             if finish.calls and candidate["finishReason"] == "STOP":
                 candidate["finishMessage"] = "Model generated function call(s)."
-            if self._config.get("responseLogprobs") and said.text:
+            if self._wants_logprobs and said.text:
                 candidate["logprobsResult"] = self._logprobs(said.text)
-        count = self._config.get("candidateCount") or 1
         # The default, 0, is written out by newer models only.
         spelled = self._version is None or self._version >= (2, 5)
-        candidates = [{**candidate, **({"index": n} if n or spelled else {})} for n in range(count)]
+        candidates = [{**candidate, **({"index": n} if n or spelled else {})} for n in range(self._count)]
         return {"candidates": candidates, "usageMetadata": self._usage(said, written), **self._tail()}
 
     def _logprobs(self, pieces: tuple[str, ...]) -> Json:

@@ -14,7 +14,7 @@ from compatgw_testing.fakes.answer import Answer, Headers, Json, Problem, Refuse
 from compatgw_testing.fakes.base import MIB, Fake, Route
 from compatgw_testing.fakes.gemini.answers import BLOCKED, GeminiChat
 from compatgw_testing.fakes.gemini.rules import canonical, check_request
-from compatgw_testing.fakes.gemini.turns import Signatures, refuse
+from compatgw_testing.fakes.gemini.turns import Signatures
 from compatgw_testing.script import Turn
 
 if TYPE_CHECKING:
@@ -199,17 +199,17 @@ class FakeGemini(Fake):
         body = canonical(call.body)
         if self.strict:
             check_request(body, model, self.signatures)
-        if not isinstance(body, dict) or not isinstance(body.get("contents"), list):
-            raise refuse("* GenerateContentRequest.contents: contents is not specified")
-        chat = GeminiChat(
-            call,
-            self.ids(call),
-            body=body,
-            model=model,
-            streamed=streamed,
-            sse=call.query.get("alt") == "sse",
-            signatures=self.signatures,
-            envelope=lambda problem: self.envelope(call, problem),
+        chat = self.read(
+            lambda: GeminiChat(
+                call,
+                self.ids(call),
+                body=body,
+                model=model,
+                streamed=streamed,
+                sse=call.query.get("alt") == "sse",
+                signatures=self.signatures,
+                envelope=lambda problem: self.envelope(call, problem),
+            )
         )
         return self.play(call, chat)
 

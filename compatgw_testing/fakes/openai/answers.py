@@ -37,7 +37,7 @@ def asked_of(body: Json) -> Asked:
         force=_forced(body.get("tool_choice")),
         schema=form["json_schema"].get("schema", {}) if form.get("type") == "json_schema" else None,
         json=form.get("type") == "json_object",
-        limit=body.get("max_completion_tokens") or body.get("max_tokens"),
+        limit=int(body.get("max_completion_tokens") or body.get("max_tokens") or 0) or None,
         thinks=body.get("reasoning_effort", "none") not in (None, "none"),
     )
 
@@ -69,8 +69,11 @@ class OpenAIChat(Chat):
         super().__init__(call, ids, asked_of(body), streamed=bool(body.get("stream")))
         self._habit = habit
         self._body = body
+        self.model = str(body.get("model"))
         self._envelope = envelope
         self._eol = habit.newline * 2
+        self._count = int(body.get("n") or 1)
+        self._alternatives = int(body.get("top_logprobs") or 0)
         self._wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
         self._head: Json = {
             "id": {
@@ -80,7 +83,7 @@ class OpenAIChat(Chat):
                 "uuid": lambda: ids.uuid("id"),
             }[habit.id_form](),
             "created": created,
-            "model": body["model"],
+            "model": self.model,
             **habit.extra,
         }
 
@@ -109,7 +112,7 @@ class OpenAIChat(Chat):
             ]
         choices = [
             self._choice({"index": index, "message": message}, self._finish(said), said.text)
-            for index in range(self._body.get("n") or 1)
+            for index in range(self._count)
         ]
         return {
             **self._head,
@@ -136,11 +139,10 @@ class OpenAIChat(Chat):
         return choice
 
     def _logprobs(self, pieces: tuple[str, ...]) -> Json:
-        alternatives = self._body.get("top_logprobs") or 0
         tokens = []
         for piece in pieces:
             one = {"token": piece, "logprob": -0.125, "bytes": list(piece.encode())}
-            tokens.append({**one, "top_logprobs": [one] * min(1, alternatives)})
+            tokens.append({**one, "top_logprobs": [one] * min(1, self._alternatives)})
         return {"content": tokens, "refusal": None}
 
     def usage(self, said: Said, written: int | None = None) -> Json:
@@ -190,10 +192,9 @@ class OpenAIChat(Chat):
             yield Frame(habit.opening)
         if habit.first_chunk is not None:
             yield self._frame(dict(habit.first_chunk))
-        count = self._body.get("n") or 1
-        for index in range(count):
+        for index in range(self._count):
             yield from self._content(said, index)
-        for index in range(count):
+        for index in range(self._count):
             yield from self._calls(said, index)
             if not (habit.whole_calls and said.calls):
                 yield self._last(said, index)

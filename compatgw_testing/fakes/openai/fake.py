@@ -13,7 +13,7 @@ from compatgw_testing.fakes.answer import Answer, Headers, Json, Problem, Refuse
 from compatgw_testing.fakes.base import Fake, Route
 from compatgw_testing.fakes.openai.answers import OpenAIChat
 from compatgw_testing.fakes.openai.habits import HABITS, Habit
-from compatgw_testing.fakes.openai.rules import check_request, refuse
+from compatgw_testing.fakes.openai.rules import check_request
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -202,16 +202,11 @@ class FakeOpenAI(Fake):
     def _chat(self, call: Call) -> Answer:
         if self.strict:
             check_request(call.body, self.habit)
-        if not isinstance(call.body, dict) or not isinstance(call.body.get("messages"), list):
-            raise refuse("Missing required parameter: 'messages'.", "messages", "missing_required_parameter")
-        self.require_model(call, str(call.body.get("model")))
-        chat = OpenAIChat(
-            call,
-            self.ids(call),
-            self.habit,
-            self.now(call),
-            lambda problem: self.envelope(call, problem),
+        ids, created = self.ids(call), self.now(call)
+        chat = self.read(
+            lambda: OpenAIChat(call, ids, self.habit, created, lambda problem: self.envelope(call, problem))
         )
+        self.require_model(call, chat.model)
         return self.play(call, chat)
 
     def _list(self, call: Call) -> Answer:

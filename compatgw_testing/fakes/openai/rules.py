@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.fakes.answer import Json, Problem, Refused
+from compatgw_testing.fakes.jsonschema import inside, malformed
 from compatgw_testing.fakes.media import DataUrl, decoded
 from compatgw_testing.fakes.shape import (
     Arr,
@@ -383,20 +384,19 @@ def texts(messages: list[Json]) -> Iterator[str]:
 
 def strict_faults(schema: Any, at: str = "()") -> Iterator[str]:
     """What keeps a schema from strict mode: objects are closed and all their properties required."""
+    if fault := malformed(schema):
+        yield f"In context={at}, {fault}."
+        return
     if not isinstance(schema, dict):
         return
-    properties = schema.get("properties")
-    if schema.get("type") == "object" or properties is not None:
+    if schema.get("type") == "object" or "properties" in schema:
         if schema.get("additionalProperties") is not False:
             yield f"In context={at}, 'additionalProperties' is required to be supplied and to be false."
-        missing = sorted(set(properties or {}) - set(schema.get("required", [])))
+        missing = sorted(set(schema.get("properties", {})) - set(schema.get("required", [])))
         if missing:
             yield f"In context={at}, 'required' has to name every property; missing '{missing[0]}'."
-    for word in ("properties", "$defs", "definitions"):
-        for name, part in (schema.get(word) or {}).items():
-            yield from strict_faults(part, f"{at}.{word}.{name}")
-    for part in [schema.get("items"), *schema.get("anyOf", ())]:
-        yield from strict_faults(part, at)
+    for place, part in inside(schema):
+        yield from strict_faults(part, f"{at}.{place}")
 
 
 def _together(body: Json) -> None:
