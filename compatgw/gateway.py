@@ -118,7 +118,9 @@ class Gateway:
             raise ConfigError(str(error)) from None
         house = House(
             settings=self.settings,
-            directory=Directory(self.settings.name, deployments, _own_models(self.settings), catalogue.load()),
+            directory=Directory(
+                self.settings.name, deployments, _own_models(self.settings), catalogue.load(), frozenset(PROVIDERS)
+            ),
             endpoints=endpoints,
             upstream=upstream,
             health=Health(deployments),

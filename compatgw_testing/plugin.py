@@ -56,6 +56,7 @@ def compatgw_fake_cohere(request: pytest.FixtureRequest) -> FakeCohere:
 
 @pytest.fixture
 def compatgw_gateway(
+    request: pytest.FixtureRequest,
     compatgw_fake_openai: FakeOpenAI,
     compatgw_fake_anthropic: FakeAnthropic,
     compatgw_fake_gemini: FakeGemini,
@@ -65,6 +66,7 @@ def compatgw_gateway(
     from compatgw_testing.harness import gateway_over
 
     return gateway_over(
+        seed=request.node.nodeid,
         openai=compatgw_fake_openai,
         anthropic=compatgw_fake_anthropic,
         gemini=compatgw_fake_gemini,

@@ -112,6 +112,7 @@ class FakeServer:
         if self._server is not None and self._thread is not None:
             self._server.end()
             self._thread.join(10)
+            self._server = None
         self._socket.close()
 
     def __enter__(self) -> Self:

@@ -3,9 +3,9 @@
 A name is looked up in this order, and the first hit decides:
 
 1. a name of the operator's own (`[models.NAME]`),
-2. `provider/model` with the name of an active provider; what follows the slash goes on as it is,
-3. a codename of the catalogue, served by the first active provider in its list,
-4. an alias of the catalogue,
+2. a codename of the catalogue, served by the first active provider in its list,
+3. an alias of the catalogue,
+4. `provider/model` with the name of an active provider; what follows the slash goes on as it is,
 5. a model id of the catalogue, or one listed for a provider in the configuration,
 6. where only one provider is in sight, any id: it goes to that provider.
 
@@ -55,12 +55,14 @@ class Directory:
         deployments: Active providers by name, in order of preference.
         own: The operator's own names.
         catalogue: What is known of models.
+        known: Names of all providers that there are, active or not.
     """
 
     name: str
     deployments: Mapping[str, Deployment]
     own: Mapping[str, OwnModel]
     catalogue: Catalogue
+    known: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +122,6 @@ def _find(directory: Directory, name: str, scope: Scope, seen: set[str]) -> tupl
         return None
     seen.add(name)
     active = directory.deployments
-    prefix, slash, rest = name.partition("/")
-    if slash and rest and prefix in active and _visible(prefix, scope):
-        return active[prefix], rest
     catalogue = directory.catalogue
     for candidate in catalogue.codenames.get(name, ()):
         if (found := _find(directory, candidate, scope, seen)) is not None:
@@ -131,6 +130,9 @@ def _find(directory: Directory, name: str, scope: Scope, seen: set[str]) -> tupl
         found := _find(directory, alias, scope, seen)
     ) is not None:
         return found
+    prefix, slash, rest = name.partition("/")
+    if slash and rest and prefix in active and _visible(prefix, scope):
+        return active[prefix], rest
     for deployment in active.values():
         if _visible(deployment.name, scope) and (
             name in deployment.models or catalogue.find(deployment.name, name) is not None
@@ -138,7 +140,7 @@ def _find(directory: Directory, name: str, scope: Scope, seen: set[str]) -> tupl
             return deployment, name
     in_sight = [deployment for deployment in active.values() if _visible(deployment.name, scope)]
     # A name that begins with a provider we know of is meant for that one, not for whoever is left.
-    if len(in_sight) == 1 and len(seen) == 1 and not (slash and prefix in catalogue.provider_names):
+    if len(in_sight) == 1 and len(seen) == 1 and not (slash and prefix in directory.known):
         return in_sight[0], name
     return None
 

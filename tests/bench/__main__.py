@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from tests.bench.processes import BenchError, Child, compiled, cores, free_port, memory
+from tests.bench.processes import BenchError, Child, answers, compiled, cores, free_port, memory
 from tests.bench.report import GATEWAY, Measured, report
 from tests.bench.rounds import DIRECT, FLOOR, Load, Results, Target, growth, measure
 from tests.bench.scenarios import KEY, SCENARIOS, Scenario
@@ -133,6 +133,7 @@ def peer(text: str, key: str, model: str) -> Target:
 
 def run(options: argparse.Namespace, stack: ExitStack) -> str:
     """Everything; gives the report."""
+    peers = [peer(text, options.peer_key, options.peer_model) for text in options.peer]
     names = [name for name in options.scen.split(",") if name]
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
@@ -141,13 +142,17 @@ def run(options: argparse.Namespace, stack: ExitStack) -> str:
     place = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="compatgw-bench-")))
     bench = Bench(stack, place, options.upstream_port)
     try:
-        return measured(options, scenarios, bench)
+        return measured(options, scenarios, peers, bench)
     except BenchError as error:
-        raise BenchError("\n".join([str(error), *bench.obituaries()])) from None
+        ended = [said for said in bench.obituaries() if said not in str(error)]
+        raise BenchError("\n".join([str(error), *ended])) from None
 
 
-def measured(options: argparse.Namespace, scenarios: dict[str, Scenario], bench: Bench) -> str:
+def measured(options: argparse.Namespace, scenarios: dict[str, Scenario], peers: list[Target], bench: Bench) -> str:
     """Starts the targets and measures them; gives the report."""
+    silent = [one.name for one in peers if not answers(one.origin)]
+    if silent:
+        raise BenchError(f"{', '.join(silent)} does not answer. Start it before the benchmark.")
     own = [name for name in (FLOOR, GATEWAY) if name in options.only.split(",")]
 
     grown: dict[tuple[str, str], float] = {}
@@ -159,7 +164,7 @@ def measured(options: argparse.Namespace, scenarios: dict[str, Scenario], bench:
 
     targets = {DIRECT: Target(DIRECT, bench.upstream)} if DIRECT in options.only else {}
     targets |= {name: bench.start(name)[0] for name in own}
-    targets |= {p.name: p for p in (peer(text, options.peer_key, options.peer_model) for text in options.peer)}
+    targets |= {one.name: one for one in peers}
     _say(_duration(options, scenarios, targets))
     results = Results()
     for scenario_name, target_name, done in measure(

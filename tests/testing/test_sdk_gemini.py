@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from google import genai
 from google.genai import errors, types
@@ -156,8 +157,6 @@ def test_refusal_and_blocked_prompt(sdk: Sdk) -> None:
 
 def test_a_stream_without_sse_is_one_array(sdk: Sdk, origin: Callable[..., str]) -> None:
     """Without `alt=sse` the vendor sends one growing JSON array."""
-    import httpx
-
     fake = FakeGemini().reply("One two")
     body = {"contents": [{"parts": [{"text": "Hi"}]}]}
 
