@@ -5,6 +5,7 @@ What does not live here: the goal that it is held against (`report.py`).
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -21,25 +22,30 @@ class Startup:
     Attributes:
         milliseconds: Of `from compatgw import Gateway`, beyond an empty interpreter.
         bare: Of `import compatgw` alone, which loads names when they are first used.
-        loaded: Which of `HEAVY` the former loads.
+        yardstick: Of `import httpx`, which says how fast the machine is just now.
+        loaded: Which of `HEAVY` the first loads.
     """
 
     milliseconds: float
     bare: float
+    yardstick: float
     loaded: tuple[str, ...]
 
 
 def startup(times: int = 7) -> Startup:
     """Measures in turns, and takes the best of each: the rest is the machine's noise."""
-    codes = ("pass", "import compatgw", "from compatgw import Gateway")
+    codes = ("pass", "import compatgw", "from compatgw import Gateway", "import httpx")
+    for code in codes:
+        _seconds(code)  # compiles, as installing would have done
     seconds = [[_seconds(code) for code in codes] for _ in range(times)]
-    empty, bare, full = (min(column) for column in zip(*seconds, strict=True))
+    empty, bare, full, yardstick = (min(column) * 1000 for column in zip(*seconds, strict=True))
     listing = f"import sys; from compatgw import Gateway; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
-    return Startup((full - empty) * 1000, (bare - empty) * 1000, tuple(done.stdout.split()))
+    return Startup(full - empty, bare - empty, yardstick - empty, tuple(done.stdout.split()))
 
 
 def _seconds(code: str) -> float:
+    compiling = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, env=compiling)
     return time.perf_counter() - start

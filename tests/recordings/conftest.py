@@ -40,4 +40,4 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         verdicts.update(value for name, value in getattr(report, "user_properties", ()) if name == "verdict")
     if verdicts:
         text = ", ".join(f"{verdict} {n}" for verdict, n in sorted(verdicts.items()))
-        terminalreporter.write_line(f"encodings (one for each model tried): {text}")
+        terminalreporter.write_line(f"encodings (one for each model or provider tried): {text}")

@@ -11,6 +11,7 @@ import pytest
 
 from compatgw.dialects.base import Context, Dialect, Quirks, Target
 from compatgw.errors import UpstreamFailure
+from compatgw.providers.table import PROVIDERS
 from tests.properties.judges import assembled, cut, drive, rules, whole
 
 from . import expected
@@ -28,8 +29,8 @@ STREAMS = [r for r in GOOD if r.stream]
 
 pytestmark = [pytest.mark.recordings, pytest.mark.skipif(not GOOD, reason=REASON)]
 
-# Vendors whose completion tokens leave reasoning out (their total says so).
-QUIRKS = {"xai": Quirks(excludes_reasoning=True)}
+# Vendors that the table has under another name.
+NAMES = {"alibaba": "dashscope"}
 
 
 def codec(recording: Recording) -> ChatCodec:
@@ -39,7 +40,8 @@ def codec(recording: Recording) -> ChatCodec:
 
 
 def context(recording: Recording) -> Context:
-    quirks = QUIRKS.get(recording.vendor, Quirks())
+    row = PROVIDERS.get(NAMES.get(recording.vendor, recording.vendor))
+    quirks = row.quirks if row is not None and row.dialect == recording.dialect else Quirks()
     target = Target(provider=recording.vendor, model=recording.model, quirks=quirks)
     return Context(target, id="chatcmpl-ours", created=1_780_000_000)
 

@@ -12,6 +12,7 @@ import pytest
 
 from compatgw.dialects.base import Dialect, Target
 from compatgw.errors import InvalidRequest, UnsupportedParameter
+from compatgw.providers.table import PROVIDERS
 from compatgw.surfaces.chat import parse
 
 from .exceptions import REQUESTS
@@ -25,11 +26,21 @@ SENT = [
 
 # Each dialect with models whose rules differ.
 MODELS = {
-    "openai": ("",),  # the recorded one
     "anthropic": ("claude-sonnet-4-5", "claude-opus-4-6", "claude-sonnet-5-5"),
     "gemini": ("gemini-2.0-flash", "gemini-2.5-flash", "gemini-3-pro-preview"),
     "cohere": ("command-a-03-2025", "command-a-reasoning-08-2025", "command-r-08-2024"),
 }
+
+DIALECTS = ("openai", *MODELS)
+
+
+def targets(dialect: str, model: str) -> list[Target]:
+    """Where a request may go in a dialect: every OpenAI-like provider, or models whose rules differ."""
+    if dialect == "openai":
+        rows = [row for row in PROVIDERS.values() if row.dialect == dialect]
+        return [Target(provider=row.title, model=model, quirks=row.quirks) for row in rows]
+    return [Target(provider="Vendor", model=name) for name in MODELS[dialect]]
+
 
 pytestmark = [pytest.mark.recordings, pytest.mark.skipif(not SENT, reason=REASON)]
 
@@ -47,7 +58,7 @@ class Case:
         return f"{self.recording.vendor}>{self.dialect}"
 
 
-CASES = [Case(recording, dialect) for recording in SENT for dialect in MODELS]
+CASES = [Case(recording, dialect) for recording in SENT for dialect in DIALECTS]
 
 
 def ident(case: Case | None) -> str:
@@ -71,8 +82,7 @@ def test_a_recorded_request_is_accepted_or_refused_by_name(
     except InvalidRequest:
         assert source.status >= 400, "the vendor took this request"
         return
-    for model in MODELS[case.dialect]:
-        target = Target(provider="Vendor", model=model or source.model)
+    for target in targets(case.dialect, source.model):
         before = orjson.dumps(parsed.request)
         try:
             outgoing = dialect.chat.encode(parsed.request, target)

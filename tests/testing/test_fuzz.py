@@ -20,7 +20,6 @@ FULL: dict[str, Any] = {
                     {"type": "text", "text": "a"},
                     {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}},
                     {"type": "file", "file": {"file_data": "JVBERi0=", "filename": "a.pdf"}},
-                    {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}},
                 ],
             },
             {

@@ -39,10 +39,6 @@ UNKNOWABLE = {
     ),
     "pydantic-ai--groq-test-tool-use-failed-error-0": "the model's own output was the fault",
     "pydantic-ai--groq-test-tool-use-failed-error-with-text-0": "the model's own output was the fault",
-    "pydantic-ai--groq-test-tool-regular-error-0": "the model's own output was the fault",
-    "pydantic-ai--multimodal-tool-returns-test-multimodal-tool-return-matrix-tool-return-content-url-audio-o-2": (
-        "whether a model takes audio is not in its name"
-    ),
     "pydantic-ai--openrouter-test-openrouter-errors-raised-0": "the vendor's own rate limit",
 }
 

@@ -216,6 +216,11 @@ REFUSED: dict[str, tuple[Any, str | None, str]] = {
         "temperature",
         "unsupported_value",
     ),
+    "audio with a model without": (
+        said({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}),
+        "messages[0]",
+        "invalid_value",
+    ),
     "reasoning_effort with gpt-4": (with_members(reasoning_effort="low"), None, "Unrecognized request argument"),
     "web search with a model without": (with_members(web_search_options={}), "web_search_options", "not supported"),
 }
@@ -251,6 +256,9 @@ ACCEPTED: dict[str, Any] = {
     ),
     "results in any order": talk(USER, CALLS, {**RESULT, "tool_call_id": "call_b"}, RESULT, tools=[TOOL]),
     "unknown members of messages": talk({**USER, "annotations": []}),
+    "audio with an audio model": said(
+        {"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}}, model="gpt-4o-audio-preview"
+    ),
     "strict schema": with_members(response_format=shaped(SCHEMA, strict=True)),
     "json_object with the word": talk({"role": "user", "content": "as JSON"}, response_format={"type": "json_object"}),
     "allowed tools": with_members(

@@ -239,16 +239,10 @@ class _Reader:
 
     def _asked_by(self, message: Mapping[str, Any]) -> _Call | None:
         """The call that a result answers: of the latest turn that has an open one of that id, its first."""
-        if message["role"] == "tool":
-            made = self._by_id.get(message["tool_call_id"], [])
-        else:
-            made = self._by_name.get(message["name"], [])
-        while made and made[-1].answered:
-            made.pop()
-        if not made:
-            return None
-        latest = made[-1].turn
-        return next(call for call in made if call.turn is latest and not call.answered)
+        book, key = (self._by_id, "tool_call_id") if message["role"] == "tool" else (self._by_name, "name")
+        made = [call for call in book.get(message[key], ()) if not call.answered]
+        book[message[key]] = made
+        return next((call for call in made if call.turn is made[-1].turn), None)
 
     def _answer_all(self) -> None:
         for call in self._calls:

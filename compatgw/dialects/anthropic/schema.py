@@ -63,7 +63,9 @@ def _kind(schema: Mapping[str, Any], rest: dict[str, Any], out: dict[str, Any]) 
             sent = "allOf" if name == "allOf" else "anyOf"
             if sent not in out:
                 out[sent] = [strict(inner) for inner in rest.pop(name)]
-    literal = isinstance(found := rest.get("enum"), list) and bool(found) and all(isinstance(v, _LITERALS) for v in found)
+    literal = (
+        isinstance(found := rest.get("enum"), list) and bool(found) and all(isinstance(v, _LITERALS) for v in found)
+    )
     if literal:
         out["enum"] = rest.pop("enum")
     if "const" in rest and isinstance(rest["const"], _LITERALS):

@@ -140,7 +140,9 @@ class AnthropicChat(Chat):
             yield _frame("content_block_stop", {"index": index})
         if not blocks:
             yield _frame("ping", {})
-        yield _frame("message_delta", {"delta": self._stop(said), "usage": self._usage(said)}, end=True)
+        usage = self._usage(said)
+        del usage["cache_creation"], usage["service_tier"]  # said at the start
+        yield _frame("message_delta", {"delta": self._stop(said), "usage": usage}, end=True)
         yield _frame("message_stop", {}, end=True)
 
     def _deltas(self, block: Json, said: Said) -> Iterator[Json]:

@@ -74,7 +74,9 @@ class OpenAIChat(Chat):
         self._eol = habit.newline * 2
         self._count = int(body.get("n") or 1)
         self._alternatives = int(body.get("top_logprobs") or 0)
-        self._wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        options = body.get("stream_options") or {}
+        self._obfuscates = habit.obfuscates and options.get("include_obfuscation") is not False
+        self._wants_usage = bool(options.get("include_usage"))
         self._head: Json = {
             "id": {
                 "chatcmpl": lambda: f"chatcmpl-{ids.alnum('id', 29)}",
@@ -98,7 +100,12 @@ class OpenAIChat(Chat):
     def plain(self, said: Said) -> Json:
         """The body of a completion."""
         message: Json = {"role": "assistant", "content": None if said.text is None else "".join(said.text)}
-        message["refusal"] = None if said.refusal is None else "".join(said.refusal)
+        if self._habit.refusals:
+            message["refusal"] = None if said.refusal is None else "".join(said.refusal)
+        elif said.refusal is not None:
+            message["content"] = "".join(said.refusal)
+        if self._habit.models_rules:
+            message["annotations"] = []
         message.update(self._thought("".join(said.reasoning)))
         if self._habit.reasoning == "parts" and said.reasoning:
             message["content"] = [
@@ -106,9 +113,9 @@ class OpenAIChat(Chat):
                 {"type": "text", "text": message["content"] or ""},
             ]
         if said.calls:
+            kind = {} if self._habit.whole_calls else {"type": "function"}
             message["tool_calls"] = [
-                {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.text}}
-                for one in said.calls
+                {"id": one.id, **kind, "function": {"name": one.name, "arguments": one.text}} for one in said.calls
             ]
         choices = [
             self._choice({"index": index, "message": message}, self._finish(said), said.text)
@@ -119,6 +126,7 @@ class OpenAIChat(Chat):
             "object": "chat.completion",
             "choices": choices,
             "usage": self.usage(said),
+            **self._habit.plain_extra,
             **self._ids_too(),
         }
 
@@ -133,7 +141,8 @@ class OpenAIChat(Chat):
 
     def _choice(self, base: Json, finish: str | None, pieces: tuple[str, ...] | None) -> Json:
         logprobs = self._logprobs(pieces) if self._body.get("logprobs") and pieces is not None else None
-        choice = {**base, "logprobs": logprobs, "finish_reason": finish, **self._habit.choice_extra}
+        shown = {"logprobs": logprobs} if self._habit.logprobs else {}
+        choice = {**base, **shown, "finish_reason": finish, **self._habit.choice_extra}
         if self._habit.usage == "own_choice":
             choice["native_finish_reason"] = finish
         return choice
@@ -149,26 +158,26 @@ class OpenAIChat(Chat):
         """Usage as the vendor states it; `written` replaces the output so far."""
         used = said.usage
         output = used.output if written is None else written
-        prompt: Json = {"cached_tokens": used.cached, "audio_tokens": 0}
-        if used.cache_write:
-            prompt["cache_write_tokens"] = used.cache_write
         usage: Json = {
             "prompt_tokens": used.input,
             "completion_tokens": output,
             "total_tokens": used.input + output,
-            "prompt_tokens_details": prompt,
-            "completion_tokens_details": {
-                "reasoning_tokens": min(used.reasoning, output),
-                "audio_tokens": 0,
-                "accepted_prediction_tokens": 0,
-                "rejected_prediction_tokens": 0,
-            },
         }
+        details, everything = self._habit.usage_details, self._habit.usage_details == "all"
+        if details != "none":
+            cached: Json = {"cached_tokens": used.cached}
+            if everything:
+                cached |= {"audio_tokens": 0} | ({"cache_write_tokens": used.cache_write} if used.cache_write else {})
+            usage["prompt_tokens_details"] = cached
+        if details in ("all", "both"):
+            thought: Json = {"reasoning_tokens": min(used.reasoning, output)}
+            if everything:
+                thought |= {"audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}
+            usage["completion_tokens_details"] = thought
+        usage.update(self._habit.usage_extra)
         if self._habit.cache_split:
             usage["prompt_cache_hit_tokens"] = used.cached
             usage["prompt_cache_miss_tokens"] = used.input - used.cached
-        if self._habit.x_groq:
-            usage |= {"queue_time": 0.01, "prompt_time": 0.02, "completion_time": 0.03, "total_time": 0.05}
         return usage
 
     def _thought(self, text: str, index: int = 0) -> Json:
@@ -209,7 +218,7 @@ class OpenAIChat(Chat):
         started = False
         if self._habit.role == "first":
             empty = {"content": None} if said.text is None and said.calls else {"content": ""}
-            opener: Json = {"role": "assistant", **empty, "refusal": None}
+            opener: Json = {"role": "assistant", **empty, **({"refusal": None} if self._habit.refusals else {})}
             if self._habit.reasoning == "reasoning_content":
                 opener = {"role": "assistant", "content": None, "reasoning_content": ""}
             yield self._one(index, opener, said, first=not started)
@@ -222,7 +231,7 @@ class OpenAIChat(Chat):
                 hidden = {"content": None} if self._habit.reasoning == "reasoning_content" else {}
                 yield self._one(index, {**hidden, **thought}, said, written=number + 1)
         for piece in said.refusal or ():
-            yield self._one(index, {"refusal": piece}, said)
+            yield self._one(index, {"refusal" if self._habit.refusals else "content": piece}, said)
         for number, piece in enumerate(said.text or ()):
             so_far = "".join((said.text or ())[: number + 1])
             yield self._one(index, {"content": piece}, said, piece=piece, so_far=so_far, written=number + 1)
@@ -292,6 +301,9 @@ class OpenAIChat(Chat):
         return chunk
 
     def _frame(self, chunk: Json, *, end: bool = False) -> Frame:
+        if self._obfuscates:
+            text = dump(chunk["choices"])
+            chunk["obfuscation"] = self.ids.alnum(f"padding{text}", 1 + len(text) % 16)
         return Frame(f"data: {dump(chunk)}{self._eol}".encode(), end)
 
     def error_frames(self, problem: Problem) -> Iterator[Frame]:

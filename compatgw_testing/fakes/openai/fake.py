@@ -143,6 +143,9 @@ class FakeOpenAI(Fake):
 
     def no_model(self, call: Call, model: str) -> Problem:
         """OpenAI's answer to an unknown model."""
+        if self.habit.errors == "str_code":
+            message, code = "The API deployment for this resource does not exist.", "DeploymentNotFound"
+            return replace(_STATUSES[404], message=message, code=code)
         message = f"The model `{model}` does not exist or you do not have access to it."
         return replace(_STATUSES[404], message=message)
 

@@ -26,11 +26,17 @@ class Habit:
         opening: Sent before the first event.
         first_chunk: A chunk before the first one that says something.
         extra: Members of every chunk and completion.
+        plain_extra: Members of every completion.
+        obfuscates: Chunks are padded to hide how long their texts are.
+        refusals: Messages have a member `refusal`.
+        logprobs: Choices have a member `logprobs`.
         choice_extra: Members of every choice.
         role: The role comes in the first delta, or in every one.
         usage: Where a stream's usage stands: in a chunk of its own without choices (if asked for), in one with an
             empty choice, in the finish chunk, or in every chunk.
         usage_null: Other chunks carry `usage: null`: if usage was asked for, always, or never.
+        usage_details: Parts of usage that are broken down: all, reasoning and cached tokens, cached tokens, or none.
+        usage_extra: Further members of usage.
         cache_split: Usage also says cache hits and misses flat.
         x_groq: Request id and usage also stand under `x_groq`.
         reasoning: Member that carries thought; `parts` for typed parts inside `content`; None: thought is not shown.
@@ -60,10 +66,16 @@ class Habit:
     opening: bytes = b""
     first_chunk: Mapping[str, Any] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    plain_extra: Mapping[str, Any] = field(default_factory=dict)
+    obfuscates: bool = False
+    refusals: bool = False
+    logprobs: bool = True
     choice_extra: Mapping[str, Any] = field(default_factory=dict)
     role: Literal["first", "every"] = "first"
     usage: Literal["own", "own_choice", "finish", "every"] = "own"
     usage_null: Literal["asked", "always", "never"] = "asked"
+    usage_details: Literal["all", "both", "cached", "none"] = "both"
+    usage_extra: Mapping[str, Any] = field(default_factory=dict)
     cache_split: bool = False
     x_groq: bool = False
     reasoning: Literal["reasoning_content", "reasoning", "parts"] | None = None
@@ -92,6 +104,9 @@ _FILTERS = {"hate": _SAFE, "self_harm": _SAFE, "sexual": _SAFE, "violence": _SAF
 HABITS: Mapping[str, Habit] = {
     "openai": Habit(
         extra={"service_tier": "default", "system_fingerprint": None},
+        obfuscates=True,
+        refusals=True,
+        usage_details="all",
         models_rules=True,
         lets=(),
     ),
@@ -100,6 +115,9 @@ HABITS: Mapping[str, Habit] = {
         base="/openai/v1",
         auth=("api-key", "authorization"),
         extra={"system_fingerprint": None},
+        plain_extra={"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": _FILTERS}]},
+        refusals=True,
+        usage_details="all",
         choice_extra={"content_filter_results": _FILTERS},
         first_chunk={
             "choices": [],
@@ -120,6 +138,7 @@ HABITS: Mapping[str, Habit] = {
         usage="finish",
         usage_null="never",
         x_groq=True,
+        usage_extra={"queue_time": 0.01, "prompt_time": 0.02, "completion_time": 0.03, "total_time": 0.05},
         reasoning="reasoning",
         takes=frozenset({"reasoning_format", "include_reasoning", "search_settings", "documents", "citation_options"}),
         refuses=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
@@ -129,6 +148,8 @@ HABITS: Mapping[str, Habit] = {
         id_form="hex",
         usage="finish",
         usage_null="never",
+        usage_details="cached",
+        logprobs=False,
         reasoning="parts",
         whole_calls=True,
         errors="detail",
@@ -172,8 +193,10 @@ HABITS: Mapping[str, Habit] = {
         opening=b": OPENROUTER PROCESSING\n\n",
         extra={"provider": "OpenAI"},
         role="every",
+        refusals=True,
         usage="own_choice",
         usage_null="never",
+        usage_extra={"cost": 0.00125, "is_byok": False, "cost_details": {"upstream_inference_cost": None}},
         reasoning="reasoning",
         reasoning_details=True,
         errors="int_code",
@@ -192,6 +215,12 @@ HABITS: Mapping[str, Habit] = {
         role="every",
         usage="every",
         usage_null="never",
+        usage_details="none",
+        usage_extra={
+            "search_context_size": "low",
+            "cost": {"input_tokens_cost": 0.0, "output_tokens_cost": 0.0, "request_cost": 0.005, "total_cost": 0.005},
+        },
+        logprobs=False,
         whole_message=True,
         done=False,
         newline="\r\n",

@@ -414,6 +414,15 @@ def _together(body: Json) -> None:
 def _model(body: Json) -> None:
     """Limits of OpenAI's own models, by their names."""
     model = body["model"]
+    if re.match(r"gpt-|o\d", model) and "audio" not in model:
+        for index, message in enumerate(body["messages"]):
+            parts = message.get("content")
+            if isinstance(parts, list) and any(part["type"] == "input_audio" for part in parts):
+                raise refuse(
+                    f"Invalid 'messages[{index}]'. Content blocks are expected to be either text or image_url type.",
+                    f"messages[{index}]",
+                    "invalid_value",
+                )
     series = re.match(r"(?:o[134]|gpt-5)(?!.*(?:chat|search))", model)
     if series is None:
         if "reasoning_effort" in body and re.match(r"gpt-(?:3|4)", model):

@@ -14,6 +14,12 @@ from pydantic.alias_generators import to_camel
 KEPT_AS_IS = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema", "parameters", "responseSchema", "labels"})
 
 
+class GenerationConfig(types.GenerationConfig):
+    """The SDK's own, with the one member that it only writes into the wire and has no type for."""
+
+    image_config: types.ImageConfig | None = None
+
+
 class GenerateContentBody(BaseModel):
     """The body of `generateContent`: nothing missing, nothing unknown."""
 
@@ -23,7 +29,7 @@ class GenerateContentBody(BaseModel):
     system_instruction: types.Content | None = None
     tools: list[types.Tool] | None = None
     tool_config: types.ToolConfig | None = None
-    generation_config: types.GenerationConfig | None = None
+    generation_config: GenerationConfig | None = None
     safety_settings: list[types.SafetySetting] | None = None
     cached_content: str | None = None
     service_tier: types.ServiceTier | None = None
