@@ -52,8 +52,7 @@ def parse(body: bytes) -> Parsed:
     Raises:
         InvalidRequest: Not JSON (`invalid_json`), or the first thing wrong in it, with its path as `param`.
     """
-    value = _decode(body)
-    options = extensions.claim(value)
+    value, options = extensions.claim(_decode(body))
     _tidy(value)
     try:
         request = validator().validate_python(value, strict=True)

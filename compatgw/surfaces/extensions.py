@@ -54,27 +54,29 @@ class CallOptions:
 DEFAULT = CallOptions()
 
 
-def claim(body: dict[str, Any]) -> CallOptions:
-    """Removes the gateway's members from `body` and reads them.
+def claim(body: dict[str, Any]) -> tuple[dict[str, Any], CallOptions]:
+    """`body` without the gateway's members, and what those say.
 
     Raises:
         InvalidRequest: A member has a wrong type or range, or is not one of ours.
         UnsupportedParameter: A member that this version does not serve.
     """
     if TOP_LEVEL.isdisjoint(body) and OBJECTS[0] not in body and OBJECTS[1] not in body:
-        return DEFAULT
-    found: dict[str, tuple[str, Any]] = {name: (name, body.pop(name)) for name in TOP_LEVEL & body.keys()}
+        return body, DEFAULT
+    found: dict[str, tuple[str, Any]] = {name: (name, body[name]) for name in TOP_LEVEL & body.keys()}
+    rest = {name: value for name, value in body.items() if name not in TOP_LEVEL and name not in OBJECTS}
     for holder in OBJECTS:
-        if (inner := body.pop(holder, None)) is None:
+        if (inner := body.get(holder)) is None:
             continue
         if not isinstance(inner, dict):
             raise InvalidRequest(f"'{holder}' must be an object.", param=holder, code="invalid_type")
         for name, value in inner.items():
-            if value is not None:
-                found[name] = (f"{holder}.{name}", value)
+            found[name] = (f"{holder}.{name}", value)
     timeout: float | None = None
     exclude = False
     for name, (param, value) in found.items():
+        if value is None:
+            continue
         if name == "timeout":
             timeout = _timeout(value, param)
         elif name == "reasoning" and isinstance(value, dict):
@@ -85,7 +87,7 @@ def claim(body: dict[str, Any]) -> CallOptions:
             )
         else:
             raise InvalidRequest(f"'{param}' is not a member that the gateway knows. Leave it out.", param=param)
-    return CallOptions(timeout=timeout, exclude_reasoning=exclude)
+    return rest, CallOptions(timeout=timeout, exclude_reasoning=exclude)
 
 
 def from_headers(options: CallOptions, headers: Mapping[str, str]) -> CallOptions:

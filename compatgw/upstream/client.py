@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from compatgw.errors import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
+from compatgw.upstream.inprocess import InProcessTransport
 from compatgw.upstream.transport import Call, TransportFailed, TransportTimeout
 
 if TYPE_CHECKING:
@@ -111,8 +112,6 @@ class UpstreamClient:
 
     async def _transport(self, endpoint: Endpoint) -> Transport:
         if endpoint.app is not None:
-            from compatgw.upstream.inprocess import InProcessTransport
-
             return InProcessTransport(endpoint.app)
         loop = asyncio.get_running_loop()
         if (found := self._by_loop.get(loop)) is not None:

@@ -352,16 +352,10 @@ ToolChoice: TypeAlias = Annotated[
 ]
 
 
-class TextFormat(Open):
-    """Plain text."""
+class PlainFormat(Open):
+    """Plain text, or some JSON object."""
 
-    type: Literal["text"]
-
-
-class JSONObjectFormat(Open):
-    """Some JSON object."""
-
-    type: Literal["json_object"]
+    type: Literal["text", "json_object"]
 
 
 class JSONSchema(Open):
@@ -381,8 +375,8 @@ class JSONSchemaFormat(Open):
 
 
 ResponseFormat: TypeAlias = Annotated[
-    Annotated[TextFormat, Tag("<text>")]
-    | Annotated[JSONObjectFormat, Tag("<json_object>")]
+    Annotated[PlainFormat, Tag("<text>")]
+    | Annotated[PlainFormat, Tag("<json_object>")]
     | Annotated[JSONSchemaFormat, Tag("<json_schema>")],
     Discriminator(by_type),
 ]

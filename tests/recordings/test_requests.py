@@ -65,6 +65,16 @@ def ident(case: Case | None) -> str:
     return f"{case.dialect}-{case.recording.id}" if case else "none"
 
 
+def _in_openais_words(body: bytes, target: Target) -> bytes:
+    """The body without an effort that is written in the provider's own word, as its row says."""
+    if not target.quirks.efforts:
+        return body
+    value = orjson.loads(body)
+    if value.get("reasoning_effort") in target.quirks.efforts.values():
+        del value["reasoning_effort"]
+    return orjson.dumps(value)
+
+
 @pytest.mark.parametrize("recording", CASES or [None], ids=ident)
 def test_a_recorded_request_is_accepted_or_refused_by_name(
     recording: Case, record_property: Callable[[str, Any], None]
@@ -93,5 +103,5 @@ def test_a_recorded_request_is_accepted_or_refused_by_name(
             continue
         finally:
             assert orjson.dumps(parsed.request) == before, "encoding changed its argument"
-        ACCEPTED[case.dialect](outgoing.body)
+        ACCEPTED[case.dialect](_in_openais_words(outgoing.body, target))
         record_property("verdict", f"{case.dialect} accepted")

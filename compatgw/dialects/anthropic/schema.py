@@ -180,6 +180,6 @@ def _members(branch: Mapping[str, Any]) -> str:
 
 def _not_an_object(param: str) -> InvalidRequest:
     return InvalidRequest(
-        f"'{param}' must describe an object: set 'type' to \"object\" at its root, with one property for each argument.",
+        f"'{param}' must describe an object: set 'type' to \"object\" at its root, with one property for each.",
         param=param,
     )

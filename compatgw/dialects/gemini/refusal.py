@@ -120,9 +120,7 @@ def _judged(status: int, found: dict[str, Any], target: Target, waiting: float |
 def _limited(message: str, details: list[dict[str, Any]], waiting: float | None, target: Target) -> UpstreamFailure:
     """A 429: a limit that passes, or a quota that is used up for today or for good."""
     quotas = " ".join(
-        str(violation.get("quotaId"))
-        for entry in details
-        for violation in _objects(entry.get("violations"))
+        str(violation.get("quotaId")) for entry in details for violation in _objects(entry.get("violations"))
     )
     if _DAY.search(quotas) or _DAY.search(message):
         return failure.judge(429, message, target, code="exceeded_current_quota")

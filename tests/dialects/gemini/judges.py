@@ -11,7 +11,9 @@ from google.genai import types
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-KEPT_AS_IS = frozenset({"args", "response", "parametersJsonSchema", "responseJsonSchema", "parameters", "responseSchema", "labels"})
+KEPT_AS_IS = frozenset(
+    {"args", "response", "parametersJsonSchema", "responseJsonSchema", "parameters", "responseSchema", "labels"}
+)
 
 
 class GenerationConfig(types.GenerationConfig):

@@ -28,7 +28,13 @@ def response(content: Any, **more: Any) -> dict[str, Any]:
 
 def test_system_and_developer_messages_become_the_instruction() -> None:
     """From anywhere, in order, joined by blank lines; contents hold the rest."""
-    body = sent(messages=[SYSTEM, *HI, {"role": "developer", "content": [{"type": "text", "text": "Be kind."}, {"type": "text", "text": "Now."}]}])
+    body = sent(
+        messages=[
+            SYSTEM,
+            *HI,
+            {"role": "developer", "content": [{"type": "text", "text": "Be kind."}, {"type": "text", "text": "Now."}]},
+        ]
+    )
 
     assert body["systemInstruction"] == {"parts": [{"text": "Be brief.\n\nBe kind.\n\nNow."}]}
     assert body["contents"] == [{"role": "user", "parts": [{"text": "Hi"}]}]
@@ -44,7 +50,9 @@ def test_a_lone_instruction_is_said_by_the_user() -> None:
 
 def test_models_without_instruction_hear_it_from_the_user() -> None:
     """Gemma knows no `systemInstruction`."""
-    assert contents(SYSTEM, *HI, model="gemma-3-27b-it") == [{"role": "user", "parts": [{"text": "Be brief."}, {"text": "Hi"}]}]
+    assert contents(SYSTEM, *HI, model="gemma-3-27b-it") == [
+        {"role": "user", "parts": [{"text": "Be brief."}, {"text": "Hi"}]}
+    ]
 
 
 def test_neighbours_of_one_role_are_one_content() -> None:
@@ -59,7 +67,9 @@ def test_neighbours_of_one_role_are_one_content() -> None:
 
 def test_messages_that_say_nothing_are_left_out() -> None:
     """Empty text is refused; what stood around it is one turn."""
-    found = contents(user("a"), {"role": "assistant", "content": ""}, user(""), user([{"type": "text", "text": ""}]), user("b"))
+    found = contents(
+        user("a"), {"role": "assistant", "content": ""}, user(""), user([{"type": "text", "text": ""}]), user("b")
+    )
 
     assert found == [{"role": "user", "parts": [{"text": "a"}, {"text": "b"}]}]
 
@@ -95,7 +105,10 @@ def test_refusals_are_text_and_reasoning_is_left_out() -> None:
     found = contents(
         user("a"),
         {"role": "assistant", "content": None, "refusal": "No.", "reasoning_content": "hm"} | {"content": ""},
-        {"role": "assistant", "content": [{"type": "thinking", "thinking": "x"}, {"type": "refusal", "refusal": "Never."}]},
+        {
+            "role": "assistant",
+            "content": [{"type": "thinking", "thinking": "x"}, {"type": "refusal", "refusal": "Never."}],
+        },
         user("b"),
     )
 
@@ -107,7 +120,12 @@ def test_refusals_are_text_and_reasoning_is_left_out() -> None:
 
 def test_results_of_one_turn_are_one_content_in_the_order_of_the_calls() -> None:
     """OpenAI has a message for each, in any order."""
-    found = contents(user("a"), calling(call("c1"), call("c2", "time", "{}"), content="Let me see."), result("c2", "noon"), result("c1"))
+    found = contents(
+        user("a"),
+        calling(call("c1"), call("c2", "time", "{}"), content="Let me see."),
+        result("c2", "noon"),
+        result("c1"),
+    )
 
     assert found[1]["parts"][0] == {"text": "Let me see."}
     assert [p["functionCall"]["name"] for p in found[1]["parts"][1:]] == ["weather", "time"]
@@ -124,12 +142,23 @@ def test_a_missing_result_is_made_up_as_an_error() -> None:
     """As many results as calls are wanted."""
     found = contents(user("a"), calling(call("c1"), call("c2")), result("c2"), user("b"))
 
-    assert found[2]["parts"][0]["functionResponse"] == {"id": "c1", "name": "weather", "response": {"error": "no result"}}
+    assert found[2]["parts"][0]["functionResponse"] == {
+        "id": "c1",
+        "name": "weather",
+        "response": {"error": "no result"},
+    }
 
 
 def test_steps_of_calls_stay_steps() -> None:
     """A second call after a result is a turn of its own."""
-    found = contents(user("a"), calling(call("c1")), result("c1"), calling(call("c2")), result("c2"), {"role": "assistant", "content": "b"})
+    found = contents(
+        user("a"),
+        calling(call("c1")),
+        result("c1"),
+        calling(call("c2")),
+        result("c2"),
+        {"role": "assistant", "content": "b"},
+    )
 
     assert [c["role"] for c in found] == ["user", "model", "user", "model", "user", "model"]
 
@@ -308,7 +337,9 @@ def image(url: str, **more: Any) -> dict[str, Any]:
         ),
     ],
 )
-def test_media_goes_inline_or_by_a_reference_that_gemini_resolves(given: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_media_goes_inline_or_by_a_reference_that_gemini_resolves(
+    given: dict[str, Any], expected: dict[str, Any]
+) -> None:
     """Bytes are re-encoded nowhere; the type is what they are."""
     assert part(given) == expected
 
@@ -318,7 +349,10 @@ def test_media_goes_inline_or_by_a_reference_that_gemini_resolves(given: dict[st
     [
         (image("https://example.com/a.png"), "messages[0].content[0].image_url.url"),
         (image("http://youtube.com.evil.example/watch?v=1"), "messages[0].content[0].image_url.url"),
-        ({"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}}, "messages[0].content[0].video_url.url"),
+        (
+            {"type": "video_url", "video_url": {"url": "https://example.com/a.mp4"}},
+            "messages[0].content[0].video_url.url",
+        ),
         ({"type": "file", "file": {"file_id": "file-abc"}}, "messages[0].content[0].file.file_id"),
         ({"type": "file", "file": {"file_data": "https://example.com/a.pdf"}}, "messages[0].content[0].file.file_data"),
     ],
@@ -335,7 +369,9 @@ def test_a_model_that_fetches_links_is_given_them() -> None:
     """Configuration says which."""
     body = send({"messages": [user([image("https://example.com/a.png")])]}, traits={"links": True})[0]
 
-    assert body["contents"][0]["parts"] == [{"fileData": {"fileUri": "https://example.com/a.png", "mimeType": "image/png"}}]
+    assert body["contents"][0]["parts"] == [
+        {"fileData": {"fileUri": "https://example.com/a.png", "mimeType": "image/png"}}
+    ]
 
 
 def test_media_that_is_none_is_refused_with_its_path() -> None:
@@ -348,7 +384,10 @@ def test_media_that_is_none_is_refused_with_its_path() -> None:
 
 def test_detail_is_a_parts_resolution_or_the_requests() -> None:
     """Gemini 3 has it for each part; before, it counts only when all images agree."""
-    low, high = image(f"data:image/png;base64,{PNG}", detail="low"), image(f"data:image/png;base64,{PNG}", detail="high")
+    low, high = (
+        image(f"data:image/png;base64,{PNG}", detail="low"),
+        image(f"data:image/png;base64,{PNG}", detail="high"),
+    )
 
     assert part(low)["mediaResolution"] == {"level": "MEDIA_RESOLUTION_LOW"}
     assert part(high)["mediaResolution"] == {"level": "MEDIA_RESOLUTION_HIGH"}
@@ -370,10 +409,20 @@ def test_media_of_a_result_goes_into_it_or_behind_it() -> None:
 
 def test_images_that_the_model_drew_go_back_to_it() -> None:
     """With their signatures, for the next stroke."""
-    drawn = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PNG}"}, "index": 0, "extra_content": {"google": {"thought_signature": "c2ln"}}}
-    found = contents(user("a"), {"role": "assistant", "content": "There.", "images": [drawn, {"odd": 1}, "x"]}, user("bluer"))
+    drawn = {
+        "type": "image_url",
+        "image_url": {"url": f"data:image/png;base64,{PNG}"},
+        "index": 0,
+        "extra_content": {"google": {"thought_signature": "c2ln"}},
+    }
+    found = contents(
+        user("a"), {"role": "assistant", "content": "There.", "images": [drawn, {"odd": 1}, "x"]}, user("bluer")
+    )
 
-    assert found[1]["parts"] == [{"text": "There."}, {"inlineData": {"mimeType": "image/png", "data": PNG}, "thoughtSignature": "c2ln"}]
+    assert found[1]["parts"] == [
+        {"text": "There."},
+        {"inlineData": {"mimeType": "image/png", "data": PNG}, "thoughtSignature": "c2ln"},
+    ]
 
 
 # --- what holds for any history ----------------------------------------------------------------
@@ -384,7 +433,11 @@ turns = st.one_of(
     st.builds(user, texts),
     st.builds(lambda text: {"role": "system", "content": text}, texts),
     st.builds(lambda text: {"role": "assistant", "content": text}, texts),
-    st.builds(lambda found, text: calling(*map(call, found), content=text), st.lists(ids, min_size=1, max_size=3, unique=True), texts),
+    st.builds(
+        lambda found, text: calling(*map(call, found), content=text),
+        st.lists(ids, min_size=1, max_size=3, unique=True),
+        texts,
+    ),
     st.builds(result, ids, texts),
 )
 

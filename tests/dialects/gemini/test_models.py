@@ -64,7 +64,12 @@ def test_budgets_have_the_range_of_their_model(model: str, least: int, most: int
 
 @pytest.mark.parametrize(
     ("model", "expected"),
-    [("gemini-2.0-flash", True), ("gemini-2.0-flash-lite", False), ("gemini-2.5-flash", False), ("gemini-3-pro", False)],
+    [
+        ("gemini-2.0-flash", True),
+        ("gemini-2.0-flash-lite", False),
+        ("gemini-2.5-flash", False),
+        ("gemini-3-pro", False),
+    ],
 )
 def test_penalties_are_known_by_few_models(model: str, expected: bool) -> None:
     """Anywhere else a penalty is an error, not a hint that is ignored."""

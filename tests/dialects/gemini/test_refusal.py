@@ -93,7 +93,9 @@ def test_every_refusal_has_its_answer_and_its_blame(status: int, body: Any, expe
         (envelope(503, "UNAVAILABLE", "Busy.", retry("1.2s")), {}, 2.0),
     ],
 )
-def test_a_delay_is_read_from_the_body_and_else_from_the_header(body: Any, headers: dict[str, str], expected: float | None) -> None:
+def test_a_delay_is_read_from_the_body_and_else_from_the_header(
+    body: Any, headers: dict[str, str], expected: float | None
+) -> None:
     """In whole seconds, never less than asked."""
     assert refused(body["error"]["code"], body, headers).retry_after == expected
 
@@ -111,7 +113,9 @@ def test_a_bad_key_of_ours_is_never_shown(word: str) -> None:
 
 def test_whose_project_it_is_concerns_nobody() -> None:
     """Paths of resources name it."""
-    found = refused(404, envelope(404, "NOT_FOUND", "Publisher Model `projects/acme-1/locations/x/models/y` not found."))
+    found = refused(
+        404, envelope(404, "NOT_FOUND", "Publisher Model `projects/acme-1/locations/x/models/y` not found.")
+    )
 
     assert "acme-1" not in found.message
     assert "projects/-/locations/x" in found.message

@@ -23,7 +23,11 @@ def test_the_smallest_request_is_its_contents() -> None:
     body, outgoing = send({})
 
     assert body == {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
-    assert (outgoing.method, outgoing.path, outgoing.headers) == ("POST", "/models/gemini-3.7-flash:generateContent", ())
+    assert (outgoing.method, outgoing.path, outgoing.headers) == (
+        "POST",
+        "/models/gemini-3.7-flash:generateContent",
+        (),
+    )
     assert (outgoing.dropped, outgoing.clamped, dict(outgoing.memo)) == ((), (), {})
 
 
@@ -115,11 +119,26 @@ def test_logprobs_are_refused_where_configuration_says_that_there_are_none() -> 
 
 @pytest.mark.parametrize(
     "name",
-    ["user", "metadata", "store", "logit_bias", "prediction", "verbosity", "prompt_cache_key", "safety_identifier", "whatever"],
+    [
+        "user",
+        "metadata",
+        "store",
+        "logit_bias",
+        "prediction",
+        "verbosity",
+        "prompt_cache_key",
+        "safety_identifier",
+        "whatever",
+    ],
 )
 def test_hints_are_left_out_and_named(name: str) -> None:
     """Under the strictest policy they are refused."""
-    value = {"metadata": {"a": "b"}, "logit_bias": {"1": 1}, "prediction": {"type": "content", "content": "x"}, "store": True}.get(name, "high")
+    value = {
+        "metadata": {"a": "b"},
+        "logit_bias": {"1": 1},
+        "prediction": {"type": "content", "content": "x"},
+        "store": True,
+    }.get(name, "high")
     body, outgoing = send({name: value})
 
     assert list(body) == ["contents"]
@@ -131,14 +150,29 @@ def test_hints_are_left_out_and_named(name: str) -> None:
 
 def test_neutral_values_are_left_out_in_silence() -> None:
     """Even under the strictest policy."""
-    neutral = {"n": 1, "store": False, "metadata": {}, "logit_bias": {}, "verbosity": "medium", "service_tier": "auto", "frequency_penalty": 0}
+    neutral = {
+        "n": 1,
+        "store": False,
+        "metadata": {},
+        "logit_bias": {},
+        "verbosity": "medium",
+        "service_tier": "auto",
+        "frequency_penalty": 0,
+    }
 
     assert send(neutral, unsupported="reject")[1].dropped == ()
 
 
 @pytest.mark.parametrize(
     ("tier", "expected"),
-    [("default", "standard"), ("flex", "flex"), ("priority", "priority"), ("fast", "priority"), ("auto", None), ("scale", None)],
+    [
+        ("default", "standard"),
+        ("flex", "flex"),
+        ("priority", "priority"),
+        ("fast", "priority"),
+        ("auto", None),
+        ("scale", None),
+    ],
 )
 def test_service_tiers_have_their_own_words(tier: str, expected: str | None) -> None:
     """One that does not exist there is a hint."""
@@ -200,7 +234,9 @@ def test_safety_settings_come_from_configuration_unless_the_caller_has_some() ->
     ours = [{"category": "HARM_CATEGORY_HARASSMENT", "threshold": "OFF"}]
 
     assert send({}, traits={"safety_settings": ours})[0]["safetySettings"] == ours
-    assert send({"google": {"safety_settings": SAFETY}}, traits={"safety_settings": ours})[0]["safetySettings"] == SAFETY
+    assert (
+        send({"google": {"safety_settings": SAFETY}}, traits={"safety_settings": ours})[0]["safetySettings"] == SAFETY
+    )
 
 
 @pytest.mark.parametrize(
@@ -212,7 +248,7 @@ def test_safety_settings_come_from_configuration_unless_the_caller_has_some() ->
 )
 def test_a_cache_excludes_what_it_holds_itself(more: dict[str, Any], param: str) -> None:
     """Instruction and tools beside it are an error there."""
-    cached = {"google": {"cached_content": "cachedContents/1"}}
+    cached: dict[str, Any] = {"google": {"cached_content": "cachedContents/1"}}
     assert sent(**cached)["cachedContent"] == "cachedContents/1"
     with pytest.raises(UnsupportedParameter) as caught:
         send({**cached, **more})

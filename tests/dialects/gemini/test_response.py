@@ -18,7 +18,9 @@ from tests.properties.judges import whole
 from .answers import PNG, call, candidate, context, response, text, thought
 
 
-def decoded(*responses: Any, memo: dict[str, Any] | None = None, model: str = "gemini-3.7-flash", **traits: Any) -> dict[str, Any]:
+def decoded(
+    *responses: Any, memo: dict[str, Any] | None = None, model: str = "gemini-3.7-flash", **traits: Any
+) -> dict[str, Any]:
     """The answer, as the OpenAI SDK reads it and as we wrote it."""
     assert DIALECT.chat is not None
     body = orjson.dumps(responses[0] if len(responses) == 1 else list(responses))
@@ -80,7 +82,13 @@ def test_text_is_joined_without_a_separator_and_thoughts_stand_apart() -> None:
     """Under both names that clients read."""
     found = message(thought("Hm"), thought("."), text("a"), text(""), text("b"))
 
-    assert found == {"role": "assistant", "content": "ab", "refusal": None, "reasoning_content": "Hm.", "reasoning": "Hm."}
+    assert found == {
+        "role": "assistant",
+        "content": "ab",
+        "refusal": None,
+        "reasoning_content": "Hm.",
+        "reasoning": "Hm.",
+    }
 
 
 @pytest.mark.parametrize("content", [{}, {"role": "model"}, {"parts": []}, None, {"parts": [{}]}])
@@ -115,7 +123,9 @@ def test_a_signature_of_the_text_is_the_messages() -> None:
         found = message(*parts)
         assert found["content"] == "a"
         assert found["extra_content"] == {"google": {"thought_signature": "c2ln"}}
-        assert found["reasoning_details"] == [{"type": "reasoning.encrypted", "data": "c2ln", "format": "google-gemini-v1", "index": 0}]
+        assert found["reasoning_details"] == [
+            {"type": "reasoning.encrypted", "data": "c2ln", "format": "google-gemini-v1", "index": 0}
+        ]
 
 
 def test_made_up_ids_are_the_same_for_the_same_answer() -> None:
@@ -161,7 +171,9 @@ def test_images_stand_beside_the_text() -> None:
 
 def test_spoken_answers_are_files_or_samples() -> None:
     """Samples get the header that makes them a WAV file, unless samples were asked for."""
-    part = {"inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(b"\x01\x02" * 4).decode()}}
+    part = {
+        "inlineData": {"mimeType": "audio/L16;codec=pcm;rate=24000", "data": base64.b64encode(b"\x01\x02" * 4).decode()}
+    }
     wav = base64.b64decode(message(part)["audio"]["data"])
 
     assert (wav[:4], wav[8:16], wav[44:]) == (b"RIFF", b"WAVEfmt ", b"\x01\x02" * 4)
@@ -201,7 +213,10 @@ def test_custom_tools_get_their_plain_input() -> None:
     """Or all arguments, should the model have invented others."""
     memo = {"custom": ("sql",)}
 
-    assert message(call("sql", {"input": "select 1"}), memo=memo)["tool_calls"][0]["custom"] == {"name": "sql", "input": "select 1"}
+    assert message(call("sql", {"input": "select 1"}), memo=memo)["tool_calls"][0]["custom"] == {
+        "name": "sql",
+        "input": "select 1",
+    }
     assert message(call("sql", {"q": 1}), memo=memo)["tool_calls"][0]["custom"] == {"name": "sql", "input": '{"q":1}'}
 
 
@@ -236,7 +251,17 @@ BLOCKED = [
     "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
     "IMAGE_RECITATION", "MODEL_ARMOR", "ESCALATION",
 ]  # fmt: skip
-UNSURE = ["LANGUAGE", "OTHER", "IMAGE_OTHER", "NO_IMAGE", "PUP_LIMITED_DISABLED", "FINISH_REASON_UNSPECIFIED", "TOMORROW", 17, None]
+UNSURE = [
+    "LANGUAGE",
+    "OTHER",
+    "IMAGE_OTHER",
+    "NO_IMAGE",
+    "PUP_LIMITED_DISABLED",
+    "FINISH_REASON_UNSPECIFIED",
+    "TOMORROW",
+    17,
+    None,
+]
 BROKEN = [
     "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE",
     "MALFORMED_RESPONSE",
@@ -259,7 +284,12 @@ def test_every_ending_has_its_reason(word: Any, expected: str) -> None:
 
 def test_calls_decide_the_reason_unless_the_answer_was_cut() -> None:
     """Gemini has no word for calls."""
-    for word, expected in (("STOP", "tool_calls"), ("OTHER", "tool_calls"), ("MAX_TOKENS", "length"), ("SAFETY", "content_filter")):
+    for word, expected in (
+        ("STOP", "tool_calls"),
+        ("OTHER", "tool_calls"),
+        ("MAX_TOKENS", "length"),
+        ("SAFETY", "content_filter"),
+    ):
         assert decoded(response(candidate(call("time"), finish=word)))["choices"][0]["finish_reason"] == expected
 
 
@@ -296,11 +326,18 @@ def test_an_answer_that_may_go_on_says_how() -> None:
     assert found["message"]["extra_content"] == {"google": {"continuation_token": "dG9r"}}
 
 
-@pytest.mark.parametrize("reason", ["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY", "MODEL_ARMOR", "JAILBREAK"])
+@pytest.mark.parametrize(
+    "reason", ["SAFETY", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "IMAGE_SAFETY", "MODEL_ARMOR", "JAILBREAK"]
+)
 def test_a_blocked_prompt_is_the_callers(reason: str) -> None:
     """There are no candidates then, which is no reason to fail ourselves."""
     with pytest.raises(UpstreamRejected, match=reason) as caught:
-        decoded({"promptFeedback": {"blockReason": reason, "blockReasonMessage": "Why."}, "usageMetadata": {"promptTokenCount": 4}})
+        decoded(
+            {
+                "promptFeedback": {"blockReason": reason, "blockReasonMessage": "Why."},
+                "usageMetadata": {"promptTokenCount": 4},
+            }
+        )
 
     assert (caught.value.status, caught.value.code, caught.value.blame) == (400, "content_blocked", Blame.CALLER)
     assert caught.value.envelope()["error"]["type"] == "invalid_request_error"
@@ -361,7 +398,11 @@ def support(start: int, end: int, words: str | None, *chunks: int, part: int | N
     return {"segment": {k: v for k, v in segment.items() if v}, "groundingChunkIndices": list(chunks)}
 
 
-CHUNKS = [{"web": {"uri": "https://a.example", "title": "A"}}, {"retrievedContext": {"fileSearchStore": "stores/b"}}, {"maps": {"uri": "https://m.example"}}]
+CHUNKS = [
+    {"web": {"uri": "https://a.example", "title": "A"}},
+    {"retrievedContext": {"fileSearchStore": "stores/b"}},
+    {"maps": {"uri": "https://m.example"}},
+]
 
 
 def sources(parts: list[dict[str, Any]], *supports: dict[str, Any]) -> list[tuple[str, str]]:
@@ -392,7 +433,10 @@ def test_sources_point_to_the_words_that_they_support(parts: Any, given: dict[st
     assert sources(parts, given) == expected
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6), min_size=1, max_size=5), st.data())
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6), min_size=1, max_size=5),
+    st.data(),
+)
 def test_any_segment_is_found_again(texts: list[str], data: st.DataObject) -> None:
     """Wherever it begins and ends, in any script."""
     everything = "".join(texts)
@@ -401,24 +445,32 @@ def test_any_segment_is_found_again(texts: list[str], data: st.DataObject) -> No
     words = everything[start:end]
     first = len(everything[:start].encode())
 
-    assert sources([text(t) for t in texts], support(first, first + len(words.encode()), words, 0)) == [(words, "https://a.example")]
+    assert sources([text(t) for t in texts], support(first, first + len(words.encode()), words, 0)) == [
+        (words, "https://a.example")
+    ]
 
 
 def test_metadata_is_given_to_who_asks_for_it() -> None:
     """It is large, and rarely read."""
     ratings = [{"category": "HARM_CATEGORY_HARASSMENT", "probability": "LOW"}]
-    more = {"safetyRatings": ratings, "groundingMetadata": {"webSearchQueries": ["q"]}}
+    more: dict[str, Any] = {"safetyRatings": ratings, "groundingMetadata": {"webSearchQueries": ["q"]}}
 
     assert "extra_content" not in message(text("a"), **more)
     found = message(text("a"), memo={"include": ("safety_ratings", "grounding_metadata")}, **more)
-    assert found["extra_content"]["google"] == {"safety_ratings": ratings, "grounding_metadata": {"webSearchQueries": ["q"]}}
+    assert found["extra_content"]["google"] == {
+        "safety_ratings": ratings,
+        "grounding_metadata": {"webSearchQueries": ["q"]},
+    }
 
 
 def test_log_probabilities_are_openais() -> None:
     """A probability of 1 is a logarithm of 0, which is a default and therefore missing."""
     result = {
         "chosenCandidates": [{"token": "Hø", "tokenId": 1, "logProbability": -0.5}, {"token": "!"}],
-        "topCandidates": [{"candidates": [{"token": "Hø", "logProbability": -0.5}, {"token": "x", "logProbability": -2}]}, {}],
+        "topCandidates": [
+            {"candidates": [{"token": "Hø", "logProbability": -0.5}, {"token": "x", "logProbability": -2}]},
+            {},
+        ],
     }
     found = decoded(response(candidate(text("Hø!"), logprobsResult=result)))["choices"][0]["logprobs"]["content"]
 
@@ -426,7 +478,10 @@ def test_log_probabilities_are_openais() -> None:
         "token": "Hø",
         "bytes": [72, 195, 184],
         "logprob": -0.5,
-        "top_logprobs": [{"token": "Hø", "bytes": [72, 195, 184], "logprob": -0.5}, {"token": "x", "bytes": [120], "logprob": -2.0}],
+        "top_logprobs": [
+            {"token": "Hø", "bytes": [72, 195, 184], "logprob": -0.5},
+            {"token": "x", "bytes": [120], "logprob": -2.0},
+        ],
     }
     assert (found[1]["logprob"], found[1]["top_logprobs"]) == (0.0, [])
 
@@ -434,7 +489,20 @@ def test_log_probabilities_are_openais() -> None:
 # --- what is no answer -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'"x"', b"[1]", b'{"candidates":[]}', b'{"candidates":3}', b'{"usageMetadata":{"promptTokenCount":3}}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b"[]",
+        b"{}",
+        b'"x"',
+        b"[1]",
+        b'{"candidates":[]}',
+        b'{"candidates":3}',
+        b'{"usageMetadata":{"promptTokenCount":3}}',
+    ],
+)
 def test_json_that_is_no_answer_is_a_failure(body: bytes) -> None:
     """And not one of ours."""
     assert DIALECT.chat is not None
@@ -446,7 +514,14 @@ def test_json_that_is_no_answer_is_a_failure(body: bytes) -> None:
 
 def test_an_error_with_a_good_status_is_judged_as_what_it_is() -> None:
     """Also in a list."""
-    failed = {"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED", "details": [{"retryDelay": "3s"}]}}
+    failed = {
+        "error": {
+            "code": 429,
+            "message": "Slow down.",
+            "status": "RESOURCE_EXHAUSTED",
+            "details": [{"retryDelay": "3s"}],
+        }
+    }
     for body in (failed, [failed]):
         with pytest.raises(UpstreamRateLimited) as caught:
             decoded(body)
@@ -470,12 +545,28 @@ json_values = st.recursive(
 )  # fmt: skip
 
 
-@given(json_values, st.sampled_from([{}, {"legacy": True}, {"single_call": True}, {"json_tool": "a"}, {"custom": ("a",)}, {"include": ("grounding_metadata",)}]))
+@given(
+    json_values,
+    st.sampled_from(
+        [
+            {},
+            {"legacy": True},
+            {"single_call": True},
+            {"json_tool": "a"},
+            {"custom": ("a",)},
+            {"include": ("grounding_metadata",)},
+        ]
+    ),
+)
 def test_any_json_is_an_answer_or_a_failure(value: Any, memo: dict[str, Any]) -> None:
     """Nothing that an upstream sends raises anything else, and every answer can be written."""
     assert DIALECT.chat is not None
     where = Context(Target("Google", "gemini-3.7-flash"), "chatcmpl-ours", 1, memo)
-    for wrapped in (value, {"candidates": [value]}, {"candidates": [{"content": {"parts": [value]}, "finishReason": "STOP"}]}):
+    for wrapped in (
+        value,
+        {"candidates": [value]},
+        {"candidates": [{"content": {"parts": [value]}, "finishReason": "STOP"}]},
+    ):
         try:
             orjson.dumps(DIALECT.chat.decode(orjson.dumps(wrapped), where).completion)
         except GatewayError as error:

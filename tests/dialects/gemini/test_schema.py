@@ -51,13 +51,22 @@ def old(child: Any) -> dict[str, Any]:
             {"type": "string", "description": "d (pattern: ^a$; minLength: 2)"},
         ),
         ({"type": "integer", "exclusiveMinimum": 0}, {"type": "integer", "minimum": 1}),
-        ({"type": "number", "exclusiveMaximum": 1.5}, {"type": "number", "maximum": 1.5, "description": "exclusiveMaximum: 1.5"}),
+        (
+            {"type": "number", "exclusiveMaximum": 1.5},
+            {"type": "number", "maximum": 1.5, "description": "exclusiveMaximum: 1.5"},
+        ),
         ({"type": "boolean", "default": False}, {"type": "boolean", "description": "default: false"}),
-        ({"type": "array", "items": {"type": "string"}, "minItems": 1}, {"type": "array", "items": {"type": "string"}, "minItems": 1}),
+        (
+            {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            {"type": "array", "items": {"type": "string"}, "minItems": 1},
+        ),
         ({"items": [{"type": "string"}]}, {"type": "array", "prefixItems": [{"type": "string"}]}),
         ({"anyOf": [{"type": "string"}, True]}, {"anyOf": [{"type": "string"}, {}]}),
         ({"allOf": [obj(a={"type": "string"}), {"required": ["a"]}]}, {**obj(a={"type": "string"}), "required": ["a"]}),
-        ({"type": "string", "$schema": "s", "strict": True, "examples": ["a"], "not": {}, "if": {}}, {"type": "string"}),
+        (
+            {"type": "string", "$schema": "s", "strict": True, "examples": ["a"], "not": {}, "if": {}},
+            {"type": "string"},
+        ),
         (True, {}),
         ("nonsense", {}),
     ],
@@ -154,7 +163,9 @@ def test_cycles_end_in_any_object_where_references_must_be_in_place() -> None:
     assert schema.openapi(given)["properties"]["n"]["properties"]["next"] == {"type": "OBJECT"}
 
 
-@pytest.mark.parametrize("pointer", ["#/$defs/gone", "https://example.com/s", "#anchor", "#/properties/a/type/0", "#/%"])
+@pytest.mark.parametrize(
+    "pointer", ["#/$defs/gone", "https://example.com/s", "#anchor", "#/properties/a/type/0", "#/%"]
+)
 def test_a_reference_that_leads_nowhere_allows_anything(pointer: str) -> None:
     """It would be refused, and there is nothing to put in its place."""
     assert field({"$ref": pointer, "description": "d"}) == {"description": "d"}

@@ -72,15 +72,23 @@ def test_signatures_of_other_vendors_are_never_sent(entry: Any) -> None:
 
 def test_a_text_gets_its_signature_back() -> None:
     """On its last part, or on an empty one when it came with none."""
-    assert parts({"role": "assistant", "content": "b", "extra_content": HELD}) == [{"text": "b", "thoughtSignature": SIGNATURE}]
-    assert parts({"role": "assistant", "content": "", "extra_content": HELD}) == [{"text": "", "thoughtSignature": SIGNATURE}]
+    assert parts({"role": "assistant", "content": "b", "extra_content": HELD}) == [
+        {"text": "b", "thoughtSignature": SIGNATURE}
+    ]
+    assert parts({"role": "assistant", "content": "", "extra_content": HELD}) == [
+        {"text": "", "thoughtSignature": SIGNATURE}
+    ]
     details = [{"type": "reasoning.encrypted", "data": SIGNATURE, "format": "google-gemini-v1", "index": 0}]
-    assert parts({"role": "assistant", "content": "b", "reasoning_details": details})[0]["thoughtSignature"] == SIGNATURE
+    assert (
+        parts({"role": "assistant", "content": "b", "reasoning_details": details})[0]["thoughtSignature"] == SIGNATURE
+    )
 
 
 def test_signed_text_is_not_joined_with_other_text() -> None:
     """Neighbouring messages stay parts of their own."""
-    found = contents(user("a"), {"role": "assistant", "content": "b", "extra_content": HELD}, {"role": "assistant", "content": "c"})
+    found = contents(
+        user("a"), {"role": "assistant", "content": "b", "extra_content": HELD}, {"role": "assistant", "content": "c"}
+    )
 
     assert found[1]["parts"] == [{"text": "b", "thoughtSignature": SIGNATURE}, {"text": "c"}]
 
@@ -97,7 +105,9 @@ def test_foreign_calls_of_the_current_turn_get_the_dummy_on_the_first_of_each_st
 
 def test_own_calls_keep_their_signature_beside_foreign_ones() -> None:
     """A step that has one needs no dummy."""
-    found = contents(user("a"), calling(call("c1")), result("c1"), calling(call("c2", extra_content=HELD)), result("c2"))
+    found = contents(
+        user("a"), calling(call("c1")), result("c1"), calling(call("c2", extra_content=HELD)), result("c2")
+    )
 
     assert [c["parts"][0].get("thoughtSignature") for c in found if c["role"] == "model"] == [DUMMY, SIGNATURE]
 

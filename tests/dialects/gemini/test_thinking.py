@@ -82,7 +82,9 @@ def test_nothing_is_said_unless_it_was_asked(model: str) -> None:
         ({"extra_body": {"google": {"thinkingConfig": {"thinkingLevel": "LOW"}}}, "reasoning_effort": "high"}, {"thinkingLevel": "LOW"}, {"thinkingLevel": "LOW"}),
     ],
 )  # fmt: skip
-def test_every_form_of_asking_is_understood(request_: dict[str, Any], flash: dict[str, Any], new: dict[str, Any]) -> None:
+def test_every_form_of_asking_is_understood(
+    request_: dict[str, Any], flash: dict[str, Any], new: dict[str, Any]
+) -> None:
     """The vendor's own form comes first and unchanged."""
     assert thought(request_, FLASH) == flash
     assert thought(request_, NEW) == new

@@ -82,7 +82,10 @@ def test_custom_tools_are_functions_with_one_text() -> None:
 
 def test_grammars_cannot_be_kept() -> None:
     """What they promise would not hold."""
-    tool = {"type": "custom", "custom": {"name": "sql", "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}}}
+    tool = {
+        "type": "custom",
+        "custom": {"name": "sql", "format": {"type": "grammar", "grammar": {"syntax": "lark", "definition": "x"}}},
+    }
     with pytest.raises(UnsupportedParameter) as caught:
         sent(tools=[WEATHER, tool])
 
@@ -122,7 +125,10 @@ def test_parallel_calls_are_switched_off_by_the_decoder() -> None:
         (allowed("required", "time", "weather"), {"mode": "ANY", "allowedFunctionNames": ["time", "weather"]}),
         (allowed("auto", "time"), {"mode": "VALIDATED", "allowedFunctionNames": ["time"]}),
         (
-            {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "name": "time"}]}},
+            {
+                "type": "allowed_tools",
+                "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "name": "time"}]},
+            },
             {"mode": "VALIDATED", "allowedFunctionNames": ["time"]},
         ),
     ],
@@ -270,7 +276,9 @@ def test_formats_beside_tools_are_one_more_function_elsewhere() -> None:
 def test_the_function_that_answers_is_among_the_allowed_ones_and_has_a_name_of_its_own() -> None:
     """A caller's function may be called the same."""
     taken = {"type": "function", "function": {"name": "json_response"}}
-    body, outgoing = send({"response_format": FORMAT, "tools": [taken], "tool_choice": allowed("auto", "json_response")}, FLASH)
+    body, outgoing = send(
+        {"response_format": FORMAT, "tools": [taken], "tool_choice": allowed("auto", "json_response")}, FLASH
+    )
 
     assert body["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"] == ["json_response", "json_response_"]
     assert outgoing.memo["json_tool"] == "json_response_"
@@ -291,7 +299,13 @@ def test_a_forced_call_has_no_format_and_forbidden_tools_do_not_forbid_one() -> 
     [
         (FLASH, {"response_format": {"type": "json_object"}, "tools": [WEATHER]}),
         (FLASH, {"response_format": FORMAT, "web_search_options": {}}),
-        (FLASH, {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "array"}}}, "tools": [WEATHER]}),
+        (
+            FLASH,
+            {
+                "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "array"}}},
+                "tools": [WEATHER],
+            },
+        ),
         (GEMMA, {"response_format": {"type": "json_object"}}),
     ],
 )

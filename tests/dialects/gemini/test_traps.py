@@ -41,7 +41,10 @@ def test_calls_are_remembered_until_the_last_chunk() -> None:
 
 def test_totals_are_not_added_up_over_chunks() -> None:
     """They are cumulative: added up, callers would pay many times."""
-    counts = [{"promptTokenCount": p, "candidatesTokenCount": c, "totalTokenCount": p + c} for p, c in ((55, 1), (55, 5), (257, 9))]
+    counts = [
+        {"promptTokenCount": p, "candidatesTokenCount": c, "totalTokenCount": p + c}
+        for p, c in ((55, 1), (55, 5), (257, 9))
+    ]
     responses = [{**response(candidate(text("a"), finish=None)), "usageMetadata": usage} for usage in counts]
 
     found = streamed(*responses, {**response(candidate()), "usageMetadata": {}})["usage"]
@@ -90,7 +93,9 @@ def test_a_signature_goes_back_to_the_call_that_it_came_with() -> None:
 
 def test_an_empty_text_is_kept_for_its_signature() -> None:
     """Without it answers get worse, and nobody sees why."""
-    answer = streamed(response(candidate(text("a"), finish=None)), response(candidate({**text(""), "thoughtSignature": SIGNATURE})))
+    answer = streamed(
+        response(candidate(text("a"), finish=None)), response(candidate({**text(""), "thoughtSignature": SIGNATURE}))
+    )
     message = {"role": "assistant", "content": "a", "extra_content": answer["choices"][0]["message"]["extra_content"]}
 
     assert contents(user("x"), message, user("y"))[1]["parts"] == [{"text": "a", "thoughtSignature": SIGNATURE}]
@@ -108,7 +113,14 @@ def test_an_error_in_a_list_is_the_error_in_it() -> None:
 
 def test_our_bad_key_is_not_the_callers_bad_request() -> None:
     """Gemini answers 400 to it, not 401."""
-    body = {"error": {"code": 400, "message": "API key not valid. Please pass a valid API key.", "status": "INVALID_ARGUMENT", "details": [{"reason": "API_KEY_INVALID"}]}}
+    body = {
+        "error": {
+            "code": 400,
+            "message": "API key not valid. Please pass a valid API key.",
+            "status": "INVALID_ARGUMENT",
+            "details": [{"reason": "API_KEY_INVALID"}],
+        }
+    }
     assert DIALECT.chat is not None
     found = DIALECT.chat.error(400, {}, orjson.dumps(body), context().target)
 
@@ -132,7 +144,17 @@ def test_a_candidate_without_an_index_is_the_first() -> None:
 
 def test_additional_properties_never_reach_the_older_schema() -> None:
     """`Unknown name` is a 400."""
-    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "object", "additionalProperties": False}}, "additionalProperties": False}}}
+    tool = {
+        "type": "function",
+        "function": {
+            "name": "f",
+            "parameters": {
+                "type": "object",
+                "properties": {"a": {"type": "object", "additionalProperties": False}},
+                "additionalProperties": False,
+            },
+        },
+    }
     declaration = sent("gemini-1.5-pro", tools=[tool])["tools"][0]["functionDeclarations"][0]
 
     assert b"additionalProperties" not in orjson.dumps(declaration)
