@@ -10,6 +10,7 @@ import gc
 import ipaddress
 import os
 import secrets
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -64,12 +65,13 @@ def serve(host: str, port: int, prefix: str, config: str | None, log_level: str)
     gateway, made = _gateway(config, host)
     if not gateway.providers:
         click.secho("No provider is active yet: set OPENAI_API_KEY, ANTHROPIC_API_KEY, ... or name one.", fg="yellow")
-    base = f"http://{_shown(host)}:{port}{_clean(prefix)}/v1"
+    listener = _listen(host, port)
+    base = f"http://{_shown(host)}:{listener.getsockname()[1]}{_clean(prefix)}/v1"
     click.echo(f"compatgw {__version__}  {base}")
     click.echo(f"providers: {', '.join(gateway.providers) or 'none'}")
     if made is not None:
         click.echo(f"key: {made}   (made for this run; configure keys to keep one)")
-    _run(gateway, host, port, prefix, log_level)
+    _run(gateway, listener, prefix, log_level)
 
 
 @main.command()
@@ -85,9 +87,9 @@ def demo(port: int) -> None:
         gateway, key = build()
     except ModuleNotFoundError as error:
         _fail(f"The demo needs {error.name}: pip install 'compatgw[standalone,testing]'")
-    port = port or _free_port()
-    click.echo(snippets(f"http://127.0.0.1:{port}/v1", key))
-    _run(gateway, "127.0.0.1", port, "", "warning")
+    listener = _listen("127.0.0.1", port)
+    click.echo(snippets(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", key))
+    _run(gateway, listener, "", "warning")
 
 
 @main.command()
@@ -121,7 +123,7 @@ def _gateway(config: str | None, host: str) -> tuple[Gateway, str | None]:
         _fail(str(error))
 
 
-def _run(app: Gateway, host: str, port: int, prefix: str, log_level: str) -> None:
+def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str) -> None:
     try:
         import uvicorn
     except ModuleNotFoundError:
@@ -130,15 +132,10 @@ def _run(app: Gateway, host: str, port: int, prefix: str, log_level: str) -> Non
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    uvicorn.run(
-        _under(app, _clean(prefix)),
-        host=host,
-        port=port,
-        log_level=log_level,
-        access_log=False,
-        lifespan="on",
-        server_header=False,
+    config = uvicorn.Config(
+        _under(app, _clean(prefix)), log_level=log_level, access_log=False, lifespan="on", server_header=False
     )
+    uvicorn.Server(config).run([listener])
 
 
 def _under(app: Gateway, prefix: str) -> ASGIApp:
@@ -172,13 +169,16 @@ def _shown(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        _fail(f"Cannot listen on {_shown(host)}:{port}: {error.strerror}. Choose another with --port.")
+    return listener
 
 
 def _fail(message: str) -> NoReturn:

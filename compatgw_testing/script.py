@@ -17,11 +17,9 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, TypedDict, Unpack
 
 FaultKind = Literal["cut", "stall", "truncate", "garbage", "error_event", "html", "empty", "error_200"]
 
@@ -170,22 +168,75 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\s*\S+|\s+$", text))
 
 
-def reply(
-    text: str | None = None,
-    *,
-    chunks: Sequence[str] | None = None,
-    calls: Iterable[ToolCall | tuple[str, Mapping[str, object]]] = (),
-    reasoning: str | None = None,
-    redacted: bool = False,
-    usage: Usage | tuple[int, int] | Mapping[str, int] | None = None,
-    finish: str | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Turn:
+UsageLike = Usage | tuple[int, int] | Mapping[str, int]
+CallLike = ToolCall | tuple[str, Mapping[str, object]]
+
+
+class ReplyMembers(TypedDict, total=False):
+    """What `reply` takes beside the text; `Turn` says what each is.
+
+    `usage` may be a pair of input and output, `calls` pairs of name and arguments.
+    """
+
+    chunks: Sequence[str]
+    calls: Iterable[CallLike]
+    reasoning: str
+    redacted: bool
+    usage: UsageLike
+    finish: str
+    headers: Mapping[str, str]
+
+
+class CallsMembers(TypedDict, total=False):
+    """What `tool_calls` takes beside the calls."""
+
+    text: str
+    reasoning: str
+    usage: UsageLike
+
+
+class FailMembers(TypedDict, total=False):
+    """What `fail` takes beside what went wrong and the message."""
+
+    retry_after: float
+    headers: Mapping[str, str]
+
+
+class FaultWay(TypedDict, total=False):
+    """The way an answer goes wrong: give exactly one (and `error` with those that report one).
+
+    Attributes:
+        cut_after: The connection breaks after so many events (0: after the head); plain answers break halfway.
+        stall_after: After so many events nothing more comes, until the client leaves.
+        truncate_after: A clean end after so many events; plain answers end halfway.
+        truncated: A clean end before the events that would have ended it.
+        garbage_after: After so many events, one whose JSON is broken; the rest follows.
+        error_after: After so many events, `error` inside the stream; plain answers are that error.
+        html: An HTML page under this status.
+        empty: 200 and no body.
+        error_200: The envelope of `error`, but under status 200.
+        error: An HTTP status or a name, as in `fail`. Default: 500.
+    """
+
+    cut_after: int
+    stall_after: int
+    truncate_after: int
+    truncated: bool
+    garbage_after: int
+    error_after: int
+    html: int
+    empty: bool
+    error_200: bool
+    error: int | str
+
+
+def reply(text: str | None = None, **members: Unpack[ReplyMembers]) -> Turn:
     """An answer; see `Turn` for the members.
 
     Raises:
         ScriptError: `chunks` do not join to `text`, or the usage does not add up.
     """
+    chunks = members.get("chunks")
     if chunks is not None:
         joined = "".join(chunks)
         if text is not None and joined != text:
@@ -194,12 +245,12 @@ def reply(
     return Turn(
         text=text,
         chunks=None if chunks is None else tuple(chunks),
-        calls=tuple(one if isinstance(one, ToolCall) else ToolCall(*one) for one in calls),
-        reasoning=reasoning,
-        redacted=redacted,
-        usage=_usage(usage),
-        finish=finish,
-        headers=headers or {},
+        calls=tuple(one if isinstance(one, ToolCall) else ToolCall(*one) for one in members.get("calls", ())),
+        reasoning=members.get("reasoning"),
+        redacted=members.get("redacted", False),
+        usage=_usage(members.get("usage")),
+        finish=members.get("finish"),
+        headers=members.get("headers", {}),
     )
 
 
@@ -208,98 +259,65 @@ def tool_call(name: str, /, **arguments: object) -> Turn:
     return Turn(calls=(ToolCall(name, arguments),))
 
 
-def tool_calls(
-    *calls: ToolCall | tuple[str, Mapping[str, object]],
-    text: str | None = None,
-    reasoning: str | None = None,
-    usage: Usage | tuple[int, int] | Mapping[str, int] | None = None,
-) -> Turn:
+def tool_calls(*calls: CallLike, **members: Unpack[CallsMembers]) -> Turn:
     """An answer of several tool calls at once, with text before them if given."""
-    return reply(text, calls=calls, reasoning=reasoning, usage=usage)
+    turn = reply(members.get("text"), calls=calls)
+    return replace(turn, reasoning=members.get("reasoning"), usage=_usage(members.get("usage")))
 
 
-def refuse(text: str = "I cannot help with that.", *, usage: Usage | tuple[int, int] | None = None) -> Turn:
+def refuse(text: str = "I cannot help with that.", *, usage: UsageLike | None = None) -> Turn:
     """An answer that declines, in the vendor's own way."""
     return Turn(refusal=text, usage=_usage(usage))
 
 
-def fail(
-    what: int | str,
-    message: str | None = None,
-    *,
-    retry_after: float | None = None,
-    headers: Mapping[str, str] | None = None,
-) -> Failure:
+def fail(what: int | str, message: str | None = None, **members: Unpack[FailMembers]) -> Failure:
     """An error answer.
 
     Args:
         what: An HTTP status, or a name (`context_length`, `quota`, `key`, `model`, `overloaded`).
         message: Default: the vendor's usual one.
-        retry_after: Seconds.
-        headers: Extra response headers.
+        members: `retry_after` in seconds, extra `headers`.
     """
     status, name = (what, None) if isinstance(what, int) else (None, what)
-    return Failure(status=status, name=name, message=message, retry_after=retry_after, headers=headers or {})
+    return Failure(
+        status=status,
+        name=name,
+        message=message,
+        retry_after=members.get("retry_after"),
+        headers=members.get("headers", {}),
+    )
 
 
-def fault(
-    answer: Turn | str | None = None,
-    /,
-    *,
-    cut_after: int | None = None,
-    stall_after: int | None = None,
-    truncate_after: int | None = None,
-    truncated: bool = False,
-    garbage_after: int | None = None,
-    error_after: int | None = None,
-    error: int | str = 500,
-    html: int | None = None,
-    empty: bool = False,
-    error_200: bool = False,
-) -> Turn:
-    """An answer that goes wrong on its way; give exactly one way.
+def fault(answer: Turn | str | None = None, /, **way: Unpack[FaultWay]) -> Turn:
+    """An answer that goes wrong on its way.
 
     Args:
         answer: What would have been answered. Default: made up.
-        cut_after: The connection breaks after so many events (0: after the head); plain answers break halfway.
-        stall_after: After so many events nothing more comes, until the client leaves.
-        truncate_after: A clean end after so many events; plain answers end halfway.
-        truncated: A clean end before the events that would have ended it.
-        garbage_after: After so many events, one whose JSON is broken; the rest follows.
-        error_after: After so many events, `error` inside the stream; plain answers are that error.
-        error: An HTTP status or a name, as in `fail`; for `error_after` and `error_200`.
-        html: An HTML page under this status.
-        empty: 200 and no body.
-        error_200: The envelope of `error`, but under status 200.
+        way: Exactly one of `FaultWay`.
 
     Raises:
         ScriptError: No way, or more than one.
     """
-    ways: list[Fault] = []
-    counted: list[tuple[FaultKind, int | None]] = [
-        ("cut", cut_after),
-        ("stall", stall_after),
-        ("truncate", truncate_after),
-        ("garbage", garbage_after),
-    ]
-    ways.extend(Fault(kind=kind, after=after) for kind, after in counted if after is not None)
-    if truncated:
-        ways.append(Fault(kind="truncate"))
-    if error_after is not None:
-        ways.append(Fault(kind="error_event", after=error_after, error=fail(error)))
-    if html is not None:
-        ways.append(Fault(kind="html", status=html))
-    if empty:
-        ways.append(Fault(kind="empty"))
-    if error_200:
-        ways.append(Fault(kind="error_200", error=fail(error)))
+    error = fail(way.get("error", 500))
+    given = {
+        "cut_after": lambda: Fault(kind="cut", after=way["cut_after"]),
+        "stall_after": lambda: Fault(kind="stall", after=way["stall_after"]),
+        "truncate_after": lambda: Fault(kind="truncate", after=way["truncate_after"]),
+        "truncated": lambda: Fault(kind="truncate"),
+        "garbage_after": lambda: Fault(kind="garbage", after=way["garbage_after"]),
+        "error_after": lambda: Fault(kind="error_event", after=way["error_after"], error=error),
+        "html": lambda: Fault(kind="html", status=way["html"]),
+        "empty": lambda: Fault(kind="empty"),
+        "error_200": lambda: Fault(kind="error_200", error=error),
+    }
+    ways = [make for name, make in given.items() if way.get(name) not in (None, False)]
     if len(ways) != 1:
         raise ScriptError(f"a fault goes wrong in exactly one way, {len(ways)} were given")
     turn = answer if isinstance(answer, Turn) else Turn(text=answer)
-    return replace(turn, fault=ways[0])
+    return replace(turn, fault=ways[0]())
 
 
-def _usage(given: Usage | tuple[int, int] | Mapping[str, int] | None) -> Usage | None:
+def _usage(given: UsageLike | None) -> Usage | None:
     if given is None or isinstance(given, Usage):
         return given
     return Usage(*given) if isinstance(given, tuple) else Usage(**given)

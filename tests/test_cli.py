@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,16 @@ def test_serving_beyond_loopback_without_keys_is_refused(tmp_path: Path, monkeyp
     assert got.exit_code == 1
     assert got.stderr.count("\n") == 1
     assert "COMPATGW_KEYS" in got.stderr
+
+
+def test_a_port_that_is_taken_is_one_line() -> None:
+    """And says how to choose another."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        got = run("serve", "--port", str(taken.getsockname()[1]))
+    assert (got.exit_code, got.stderr.count("\n")) == (1, 1)
+    assert "--port" in got.stderr
 
 
 @pytest.mark.parametrize(
@@ -130,16 +141,14 @@ def test_the_demos_curl_lines_work_as_printed(process: list[subprocess.Popen[str
 
 def test_serve_answers_under_a_path_with_the_key_it_made(process: list[subprocess.Popen[str]], tmp_path: Path) -> None:
     """On loopback without keys, one is made and printed."""
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    one = start(process, "serve", "--port", str(port), "--path", "api", OPENAI_API_KEY="sk-x", COMPATGW_NAME="mine")
+    one = start(process, "serve", "--port", "0", "--path", "api", OPENAI_API_KEY="sk-x", COMPATGW_NAME="mine")
     assert one.stdout is not None
     printed = lines_until(one.stdout, "key: ")
     key = re.search(r"key: (\S+)", printed)
+    base = re.search(r"http://\S+:(\d+)/api/v1", printed)
     assert key is not None
+    assert base is not None
+    port = base[1]
     assert wait_for(f"http://127.0.0.1:{port}/api/healthz").status_code == 200
     headers = {"Authorization": f"Bearer {key[1]}"}
     models = httpx.get(f"http://127.0.0.1:{port}/api/v1/models", headers=headers).json()["data"]

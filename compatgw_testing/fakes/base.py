@@ -19,13 +19,14 @@ from compatgw_testing import sample, script
 from compatgw_testing.fakes.answer import Answer, Asked, Chat, Frame, Headers, Json, Problem, Refused, settle
 from compatgw_testing.fakes.delivery import bent, deliver, lifespan, read_body
 from compatgw_testing.journal import Call, Journal
-from compatgw_testing.script import Failure, Fault, Raw, Script, Step, ToolCall, Turn
+from compatgw_testing.script import Failure, Fault, Raw, Script, ScriptError, Step, ToolCall, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, MutableMapping, Sequence
-    from typing import Self
+    from typing import Self, Unpack
 
     from compatgw_testing.fakes.delivery import Pace, Receive, Send
+    from compatgw_testing.script import CallLike, CallsMembers, FailMembers, FaultWay, ReplyMembers
 
 Made = TypeVar("Made")
 MIB = 1024 * 1024
@@ -59,6 +60,7 @@ class Fake:
     default_models: ClassVar[tuple[str, ...]] = ()
     max_body: ClassVar[int] = 32 * MIB
     routes: ClassVar[tuple[Route, ...]] = ()
+    failures: ClassVar[Mapping[str, Problem]] = {}
 
     def __init__(
         self,
@@ -75,32 +77,35 @@ class Fake:
         self.pace = pace
         self.calls = Journal()
         self.script = Script()
+        self._arrivals = 0
         self._models = None if models is None else tuple(models)
 
     # The script.
 
-    def reply(self, text: str | None = None, *, times: int = 1, **members: Any) -> Self:
-        """Answers a call with text and what `compatgw_testing.reply` takes."""
+    def reply(self, text: str | None = None, *, times: int = 1, **members: Unpack[ReplyMembers]) -> Self:
+        """Answers a call with text, and with what else `ReplyMembers` names."""
         return self.enqueue(script.reply(text, **members), times=times)
 
     def tool_call(self, name: str, /, **arguments: object) -> Self:
         """Answers a call with one tool call; every keyword is an argument of the tool."""
         return self.enqueue(script.tool_call(name, **arguments))
 
-    def tool_calls(self, *calls: ToolCall | tuple[str, Mapping[str, object]], **members: Any) -> Self:
-        """Answers a call with several tool calls at once; members as in `compatgw_testing.tool_calls`."""
+    def tool_calls(self, *calls: CallLike, **members: Unpack[CallsMembers]) -> Self:
+        """Answers a call with several tool calls at once, after text and reasoning if given."""
         return self.enqueue(script.tool_calls(*calls, **members))
 
     def refuse(self, text: str = "I cannot help with that.") -> Self:
         """Answers a call by declining, in the vendor's own way."""
         return self.enqueue(script.refuse(text))
 
-    def fail(self, what: int | str, message: str | None = None, *, times: int = 1, **members: Any) -> Self:
+    def fail(
+        self, what: int | str, message: str | None = None, *, times: int = 1, **members: Unpack[FailMembers]
+    ) -> Self:
         """Answers a call with an error; see `compatgw_testing.fail`."""
         return self.enqueue(script.fail(what, message, **members), times=times)
 
-    def fault(self, answer: Turn | str | None = None, /, *, times: int = 1, **way: Any) -> Self:
-        """Answers a call, but something goes wrong on the way; see `compatgw_testing.fault`."""
+    def fault(self, answer: Turn | str | None = None, /, *, times: int = 1, **way: Unpack[FaultWay]) -> Self:
+        """Answers a call, but something goes wrong on the way: exactly one of `FaultWay`."""
         return self.enqueue(script.fault(answer, **way), times=times)
 
     def raw(self, *pieces: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Self:
@@ -108,15 +113,28 @@ class Fake:
         return self.enqueue(Raw(pieces=pieces, status=status, headers=headers or {"content-type": "application/json"}))
 
     def enqueue(self, *steps: Step, times: int = 1) -> Self:
-        """Appends steps to the script."""
+        """Appends steps to the script.
+
+        Raises:
+            ScriptError: A failure has a name that this vendor does not know.
+        """
         for step in steps:
-            self.script.add(step, times)
+            self.script.add(self._known(step), times)
         return self
 
     def always(self, step: Step | str) -> Self:
         """Answers so whenever nothing else is scripted."""
-        self.script.stand(script.reply(step) if isinstance(step, str) else step)
+        self.script.stand(script.reply(step) if isinstance(step, str) else self._known(step))
         return self
+
+    def _known(self, step: Step) -> Step:
+        """`step`, unless it fails in a way that the vendor has no answer for."""
+        fault = step.fault if isinstance(step, Turn) else None
+        failure = step if isinstance(step, Failure) else fault and fault.error
+        if failure and failure.name is not None and failure.name not in self.failures:
+            known = ", ".join(sorted(self.failures))
+            raise ScriptError(f"{self.dialect} has no failure named {failure.name!r}; it knows {known}, and any status")
+        return step
 
     # The journal.
 
@@ -148,6 +166,7 @@ class Fake:
         """Forgets script and journal; ids start over."""
         self.script.clear()
         self.calls.clear()
+        self._arrivals = 0
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -314,8 +333,9 @@ class Fake:
 
     def _arrived(self, scope: MutableMapping[str, Any]) -> Call:
         path, mount = scope["path"], scope.get("root_path", "")
+        self._arrivals += 1
         call = Call(
-            ordinal=len(self.calls) + 1,
+            ordinal=self._arrivals,
             method=scope["method"],
             path=path[len(mount) :] if mount and path.startswith(mount + "/") else path,
             query=dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)),

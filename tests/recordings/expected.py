@@ -209,13 +209,21 @@ def stream_anthropic(body: bytes) -> Said:
     said = Said()
     choice = said.choice(0)
     usage: dict[str, Any] = {}
+    ids: set[str] = set()
+    whole: list[tuple[str, Any]] = []
     inputs: dict[int, list[str]] = {}
     names: dict[int, str] = {}
     for event in events(body):
         delta = event.get("delta") or {}
         match event["type"]:
             case "message_start":
-                usage.update(event["message"]["usage"])
+                message = event["message"]
+                said.failed |= bool(ids - {message["id"]})  # two answers are spliced into one stream
+                ids.add(message["id"])
+                usage.update(message["usage"])
+                # A message whose calls were made by code that ran at the vendor comes whole.
+                choice.finish = _ANTHROPIC.get(message["stop_reason"], "")
+                whole = [(b["name"], b["input"]) for b in message["content"] if b["type"] == "tool_use"]
             case "content_block_start":
                 block = event["content_block"]
                 if block["type"] == "tool_use":
@@ -234,9 +242,10 @@ def stream_anthropic(body: bytes) -> Said:
                 usage.update({k: v for k, v in event["usage"].items() if v is not None})
             case "error":
                 said.failed = True
-    choice.calls = [(names[i], arguments("".join(parts))) for i, parts in inputs.items()]
-    choice.finish = _finish(choice.finish, choice)
+    said.failed |= not choice.finish  # no reason was ever given: the answer did not end
     if not said.failed:
+        choice.calls = [*whole, *((names[i], arguments("".join(parts))) for i, parts in inputs.items())]
+        choice.finish = _finish(choice.finish, choice)
         _anthropic_usage(said, usage)
     return said
 

@@ -122,6 +122,21 @@ def test_usage_has_to_add_up() -> None:
         reply("a", usage={"input": 3, "output": 1, "reasoning": 2})
 
 
+def test_a_failure_that_the_vendor_does_not_know_is_refused_in_the_script(fake: Fake) -> None:
+    """Not when the call comes, when nobody sees it."""
+    with pytest.raises(ScriptError, match="no failure named 'meltdown'; it knows .*quota"):
+        fake.fail("meltdown")
+    with pytest.raises(ScriptError, match="no failure named 'meltdown'"):
+        fake.always(fail("meltdown"))
+    with pytest.raises(ScriptError, match="no failure named 'meltdown'"):
+        fake.fault(error_after=1, error="meltdown")
+
+
+async def test_statuses_that_the_vendor_does_not_use_are_served_too(fake: Fake) -> None:
+    """A proxy in front of it may say anything."""
+    assert (await ask(fake.fail(418))).status == 418
+
+
 def test_the_vocabulary_builds_turns() -> None:
     """Every word of it, written out."""
     assert tool_calls(("f", {"a": 1}), ToolCall("g"), text="t", reasoning="r", usage=(1, 2)) == Turn(

@@ -186,8 +186,17 @@ class AnthropicStream:
         self._blocks.clear()
         self._writer.identify(id=identity(message), model=text_at(message, "model"))
         self._writer.start()
-        if isinstance(message, dict):
-            self._count(message.get("usage"))
+        if not isinstance(message, dict):
+            return
+        self._count(message.get("usage"))
+        # An answer that was whole before it was streamed, such as one call after another out of code
+        # that the vendor runs, comes with this event alone.
+        content = message.get("content")
+        for place, block in enumerate(content if isinstance(content, list) else ()):
+            if isinstance(block, dict):
+                self._start(place, block)
+                self._close(place)
+        self._stopped = text_at(message, "stop_reason") or self._stopped
 
     def _count(self, usage: Any) -> None:
         if isinstance(usage, dict):

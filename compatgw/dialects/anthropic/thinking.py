@@ -167,7 +167,7 @@ def _without(wish: Wish, traits: Traits, left: Leftovers, limit: _Limit) -> Plan
 
 def _adaptive(wish: Wish, kind: str, traits: Traits, left: Leftovers, limit: _Limit) -> Plan:
     if wish.native is not None and wish.native.get("type") == kind:
-        thinking = dict(wish.native)
+        thinking = _own(wish.native, left)
         effort = wish.effort
     else:
         shown = wish.native.get("display") if wish.native else None
@@ -179,6 +179,14 @@ def _adaptive(wish: Wish, kind: str, traits: Traits, left: Leftovers, limit: _Li
     if sent != wish.effort and wish.effort is not None:
         left.clamp("reasoning_effort" if wish.native else wish.param, sent or "default")
     return Plan(limit.plain(True), thinking, sent, wish.hidden)
+
+
+def _own(native: Mapping[str, Any], left: Leftovers) -> dict[str, Any]:
+    """The caller's `thinking` without members that other vendors have added to it."""
+    for name, value in native.items():
+        if name not in ("type", "budget_tokens", "display"):
+            left.hint(f"thinking.{name}", value)
+    return {name: native[name] for name in ("type", "display") if native.get(name) is not None}
 
 
 def _from_budget(budget: int | None) -> str | None:
@@ -200,7 +208,7 @@ def _manual(wish: Wish, left: Leftovers, limit: _Limit) -> Plan:
     whole, budget = limit.shared(wish.budget, _SHARES[wish.effort or "medium"])
     thinking: dict[str, Any] = {"type": "enabled", "budget_tokens": budget}
     if wish.native is not None:
-        thinking = {**wish.native, **thinking}
+        thinking = {**_own(wish.native, left), **thinking}
         if wish.native.get("type") != "enabled":
             left.clamp("thinking", "enabled")
     if wish.budget is not None and wish.budget != budget:

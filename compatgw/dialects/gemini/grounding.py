@@ -9,6 +9,7 @@ What does not live here: the rest of an answer (`candidate.py`).
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -90,8 +91,7 @@ class _Text:
 
     def _at(self, offset: int, *, last: bool = False) -> int:
         """The code point at byte `offset`; `last` for the end of a segment, which belongs to the text before."""
-        for piece, encoded, end in zip(self._said, self._encoded, self._ends, strict=True):
-            if offset < end or (last and offset == end):
-                inside = encoded[: offset - end + len(encoded)]
-                return piece.start + len(inside.decode("utf-8", "ignore"))
-        return self._said[-1].start + len(self._said[-1].text) if self._said else 0
+        # The number of the piece that holds the byte: a segment's end may be the end of its text.
+        number = bisect_left(self._ends, offset) if last else bisect_right(self._ends, offset)
+        inside = self._encoded[number][: offset - self._ends[number] + len(self._encoded[number])]
+        return self._said[number].start + len(inside.decode("utf-8", "ignore"))

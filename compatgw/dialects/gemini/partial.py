@@ -97,10 +97,8 @@ def _get(place: Any, step: str | int) -> Any:
 
 def _set(place: Any, step: str | int, value: Any) -> bool:
     if isinstance(step, int):
-        if not isinstance(place, list) or step > len(place) + _GAP:
+        if step > len(place) + _GAP:
             return False
         place += [None] * (step + 1 - len(place))
-    elif not isinstance(place, dict):
-        return False
     place[step] = value
     return True

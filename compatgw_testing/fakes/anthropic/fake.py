@@ -60,6 +60,7 @@ class FakeAnthropic(Fake):
     base_path = "/v1"
     default_key: ClassVar[str] = "sk-ant-fake"
     default_models: ClassVar[tuple[str, ...]] = ("claude-sonnet-5", "claude-opus-4-8", "claude-haiku-4-5")
+    failures: ClassVar[Mapping[str, Problem]] = _NAMES
     routes: ClassVar[tuple[Route, ...]] = (
         Route("POST", "/messages", "_messages"),
         Route("GET", "/models", "_list"),

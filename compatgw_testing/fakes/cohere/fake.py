@@ -69,6 +69,7 @@ class FakeCohere(Fake):
         "command-a-vision-07-2025",
         "command-r7b-12-2024",
     )
+    failures: ClassVar[Mapping[str, Problem]] = _NAMES
     routes: ClassVar[tuple[Route, ...]] = (
         Route("POST", "/v2/chat", "_chat"),
         Route("GET", "/v1/models", "_list"),

@@ -82,6 +82,7 @@ class FakeGemini(Fake):
     default_key: ClassVar[str] = "AIza-fake-gemini"
     default_models: ClassVar[tuple[str, ...]] = ("gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-pro-preview")
     max_body: ClassVar[int] = 100 * MIB
+    failures: ClassVar[Mapping[str, Problem]] = _NAMES
     routes: ClassVar[tuple[Route, ...]] = (
         Route("POST", "/models/(.+):generateContent", "_generate"),
         Route("POST", "/models/(.+):streamGenerateContent", "_stream"),

@@ -80,6 +80,7 @@ class FakeOpenAI(Fake):
     dialect: ClassVar[str] = "openai"
     default_key: ClassVar[str] = "sk-fake-openai"
     default_models: ClassVar[tuple[str, ...]] = ("gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "o3")
+    failures: ClassVar[Mapping[str, Problem]] = _NAMES
     routes: ClassVar[tuple[Route, ...]] = (
         Route("POST", "/chat/completions", "_chat"),
         Route("GET", "/models", "_list"),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import re
+
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from compatgw.dialects.gemini.messages import sent_name
 from compatgw.errors import InvalidRequest, UnsupportedParameter
 
 from .asking import FLASH, HI, NEW, PNG, call, calling, contents, result, send, sent, user
@@ -266,6 +269,15 @@ def test_custom_calls_have_one_argument() -> None:
         "name": "sql",
         "args": {"input": "select 1"},
     }
+
+
+@pytest.mark.parametrize("name", ["a b", "9lives", "-x", "naïve", "x" * 200, ""])
+def test_stand_ins_for_names_are_stable_and_legal(name: str) -> None:
+    """And differ for different names."""
+    stand_in = sent_name(name, 64)
+
+    assert re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.:-]{0,63}", stand_in)
+    assert stand_in == sent_name(name, 64) != sent_name(f"{name}!", 64)
 
 
 def test_names_that_are_refused_get_a_stand_in_everywhere() -> None:

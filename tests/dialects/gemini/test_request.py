@@ -221,6 +221,14 @@ def test_native_members_are_passed_on_from_every_place(holder: str | None) -> No
     assert body["labels"] == {"a_b": "c"}
 
 
+def test_metadata_is_asked_for_by_name() -> None:
+    """It is for the decoder; nothing of it is sent."""
+    body, outgoing = send({"google": {"include": ["safety_ratings", "nonsense", 3], "labels": None}})
+
+    assert list(body) == ["contents"]
+    assert outgoing.memo == {"include": ("safety_ratings",)}
+
+
 def test_unknown_native_members_are_hints() -> None:
     """A name that Gemini does not know is an error there."""
     body, outgoing = send({"google": {"new_thing": 1}, "extra_body": {"other": 2, "google": {}}})

@@ -196,6 +196,28 @@ def test_code_that_was_run_is_shown_unless_configuration_hides_it() -> None:
     assert hidden["choices"][0]["message"]["content"] == "One."
 
 
+def test_a_sound_that_is_none_is_a_failure() -> None:
+    """It cannot become a file."""
+    with pytest.raises(UpstreamFailure):
+        message({"inlineData": {"mimeType": "audio/L16", "data": "A"}})
+
+
+def test_arguments_that_nest_too_deep_are_a_failure() -> None:
+    """They could not be written again."""
+    deep: dict[str, Any] = {}
+    for _ in range(230):
+        deep = {"a": deep}
+    body = orjson.dumps(response(candidate(call("a", deep)))).replace(b"{}", b"[" * 60 + b"]" * 60)
+    assert DIALECT.chat is not None
+    with pytest.raises(UpstreamFailure, match="too deep"):
+        DIALECT.chat.decode(body, context())
+
+
+def test_pieces_of_no_call_are_skipped() -> None:
+    """An end of a call that never began."""
+    assert message({"functionCall": {}}, text("a"))["content"] == "a"
+
+
 def test_parts_that_nobody_knows_are_skipped() -> None:
     """Server tools, and whatever comes tomorrow."""
     assert message({"toolCall": {"id": "a"}}, {"toolResponse": {}}, {"new": 1}, text("a"), 3)["content"] == "a"  # type: ignore[arg-type]

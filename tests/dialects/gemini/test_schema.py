@@ -67,6 +67,12 @@ def old(child: Any) -> dict[str, Any]:
             {"type": "string", "$schema": "s", "strict": True, "examples": ["a"], "not": {}, "if": {}},
             {"type": "string"},
         ),
+        (
+            {"anyOf": [{"type": "string"}], "nullable": True, "propertyOrdering": ["a"]},
+            {"anyOf": [{"type": "string"}, {"type": "null"}], "propertyOrdering": ["a"]},
+        ),
+        ({"allOf": [{"enum": ["a", "b"]}, {"enum": ["b"]}]}, {"type": "string", "enum": ["b"]}),
+        ({"const": {"a": 1}}, {"type": "object", "description": 'one of: [{"a":1}]'}),
         (True, {}),
         ("nonsense", {}),
     ],
@@ -145,6 +151,35 @@ def test_definitions_are_gathered_at_the_root() -> None:
     }
 
 
+def test_definitions_of_one_name_stay_apart() -> None:
+    """Names are told by their last step alone."""
+    given = {
+        **obj(a={"$ref": "#/$defs/A"}, b={"$ref": "#/definitions/A"}, c={"$ref": "#/$defs/L/anyOf/1"}),
+        "$defs": {"A": {"type": "string"}, "L": {"anyOf": [{"type": "string"}, {"type": "boolean"}]}},
+        "definitions": {"A": {"type": "integer"}},
+    }
+
+    assert schema.json_schema(given)["$defs"] == {
+        "A": {"type": "string"},
+        "A_2": {"type": "integer"},
+        "1": {"type": "boolean"},
+    }
+
+
+def test_a_merge_that_refers_to_itself_ends() -> None:
+    """Each reference is merged once."""
+    given = {
+        **obj(a={"allOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/A"}], "properties": {"x": {}}}),
+        "$defs": {"A": {"allOf": [{"$ref": "#/$defs/A"}, {"required": ["x"]}], "type": "object"}},
+    }
+
+    assert schema.json_schema(given)["properties"]["a"] == {
+        "type": "object",
+        "properties": {"x": {}},
+        "required": ["x"],
+    }
+
+
 def test_a_reference_at_the_root_is_put_in_place() -> None:
     """Recursive models are written so by pydantic, and functions need an object at the root."""
     given = {"$ref": "#/$defs/Node", "$defs": {"Node": obj(next={"$ref": "#/$defs/Node"})}}
@@ -199,6 +234,7 @@ def test_a_long_chain_of_definitions_is_no_recursion() -> None:
         ({"type": "object", "additionalProperties": True}, True),
         (obj(a={}), True),
         ({"$ref": "#/$defs/A"}, True),
+        ({"type": "array"}, True),
     ],
 )
 def test_functions_without_arguments_are_told_apart(given: dict[str, Any], expected: bool) -> None:

@@ -195,7 +195,7 @@ def test_calls_in_pieces_are_put_together() -> None:
     assert calls[0]["extra_content"] == {"google": {"thought_signature": "c2ln"}}
 
 
-@pytest.mark.parametrize("path", ["recipe", "$", "$.a[999999999]", "$[0]", "$.a..b", 3])
+@pytest.mark.parametrize("path", ["recipe", "$", "$.a[999999999]", "$.a[99999].b", "$[0]", "$.a..b", 3])
 def test_a_piece_without_a_place_is_a_failure(path: Any) -> None:
     """And no list grows without bound."""
     piece = {"functionCall": {"name": "a", "partialArgs": [{"jsonPath": path, "stringValue": "x"}]}}
@@ -213,6 +213,8 @@ def test_the_memo_holds_for_streams_as_well() -> None:
     answer = read(sse(said(call("json_response", {"a": 1})), END), {"json_tool": "json_response"})
     assert assembled(answer)["choices"][0]["message"]["content"] == '{"a":1}'
     assert answer[-2].chunk["choices"][0]["finish_reason"] == "stop"
+    open_end = read(sse(said(call("json_response", {"a": 1}, willContinue=True)), END), {"json_tool": "json_response"})
+    assert assembled(open_end)["choices"][0]["message"]["content"] == '{"a":1}'
 
 
 def test_several_candidates_are_choices_of_their_own() -> None:

@@ -71,6 +71,7 @@ def test_nothing_is_said_unless_it_was_asked(model: str) -> None:
         ({"reasoning": {"enabled": False}}, {"thinkingBudget": 0}, {"thinkingLevel": "LOW"}),
         ({"reasoning": {"effort": "high", "exclude": True}}, {"thinkingBudget": 24576}, {"thinkingLevel": "HIGH"}),
         ({"reasoning": {"exclude": True}}, {}, {}),
+        ({"reasoning": {"effort": None, "verbosity": 1}}, {"includeThoughts": True}, {"includeThoughts": True}),
         ({"thinking": {"type": "enabled", "budget_tokens": 2000}}, {"thinkingBudget": 2000, "includeThoughts": True}, {"thinkingLevel": "MEDIUM", "includeThoughts": True}),
         ({"thinking": {"type": "enabled"}}, {"includeThoughts": True}, {"includeThoughts": True}),
         ({"thinking": {"type": "disabled"}}, {"thinkingBudget": 0}, {"thinkingLevel": "LOW"}),

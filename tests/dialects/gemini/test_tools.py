@@ -216,6 +216,15 @@ def test_search_is_refused_where_there_is_none() -> None:
     assert caught.value.param == "web_search_options"
 
 
+def test_what_cannot_be_searched_may_be_left_out() -> None:
+    """When the caller prefers any answer to none."""
+    for model in (FLASH, GEMMA):
+        tools = [] if model == GEMMA else [WEATHER]
+        body, outgoing = send({"tools": tools, "web_search_options": {}}, model, unsupported="drop")
+        assert outgoing.dropped == ("web_search_options",)
+        assert [list(tool) for tool in body.get("tools", ())] == [["functionDeclarations"]] * len(tools)
+
+
 def test_other_built_in_tools_are_passed_on() -> None:
     """Under the vendor's own member."""
     body = sent(google={"tools": [{"code_execution": {}}, {"urlContext": {}}]}, web_search_options={})
