@@ -299,22 +299,27 @@ def fault(answer: Turn | str | None = None, /, **way: Unpack[FaultWay]) -> Turn:
         ScriptError: No way, or more than one.
     """
     error = fail(way.get("error", 500))
-    given = {
-        "cut_after": lambda: Fault(kind="cut", after=way["cut_after"]),
-        "stall_after": lambda: Fault(kind="stall", after=way["stall_after"]),
-        "truncate_after": lambda: Fault(kind="truncate", after=way["truncate_after"]),
-        "truncated": lambda: Fault(kind="truncate"),
-        "garbage_after": lambda: Fault(kind="garbage", after=way["garbage_after"]),
-        "error_after": lambda: Fault(kind="error_event", after=way["error_after"], error=error),
-        "html": lambda: Fault(kind="html", status=way["html"]),
-        "empty": lambda: Fault(kind="empty"),
-        "error_200": lambda: Fault(kind="error_200", error=error),
-    }
-    ways = [make for name, make in given.items() if way.get(name) not in (None, False)]
+    counted: tuple[tuple[FaultKind, int | None], ...] = (
+        ("cut", way.get("cut_after")),
+        ("stall", way.get("stall_after")),
+        ("truncate", way.get("truncate_after")),
+        ("garbage", way.get("garbage_after")),
+    )
+    ways = [Fault(kind=kind, after=after) for kind, after in counted if after is not None]
+    if way.get("truncated"):
+        ways.append(Fault(kind="truncate"))
+    if (after := way.get("error_after")) is not None:
+        ways.append(Fault(kind="error_event", after=after, error=error))
+    if (status := way.get("html")) is not None:
+        ways.append(Fault(kind="html", status=status))
+    if way.get("empty"):
+        ways.append(Fault(kind="empty"))
+    if way.get("error_200"):
+        ways.append(Fault(kind="error_200", error=error))
     if len(ways) != 1:
         raise ScriptError(f"a fault goes wrong in exactly one way, {len(ways)} were given")
     turn = answer if isinstance(answer, Turn) else Turn(text=answer)
-    return replace(turn, fault=ways[0]())
+    return replace(turn, fault=ways[0])
 
 
 def _usage(given: UsageLike | None) -> Usage | None:

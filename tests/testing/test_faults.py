@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from compatgw_testing import ConnectionCut, Fake, ScriptError, Turn, fault
+from compatgw_testing import ConnectionCut, Fake, ScriptError, ToolCall, Turn, fault
 from tests.testing.driver import FAKES, ask
 
 TEXT = "One two three four"
@@ -189,6 +189,36 @@ async def test_the_pace_is_set_from_outside(fake: Fake) -> None:
     reply = await ask(fake.reply(TEXT), stream=True)
 
     assert waited == list(range(len(reply.pieces)))
+
+
+async def test_a_client_that_leaves_before_its_request_is_whole(fake: Fake) -> None:
+    """Nothing is answered and no step of the script is used."""
+    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[object] = []
+
+    async def receive() -> dict[str, object]:
+        return next(messages)
+
+    async def send(message: object) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/v1/messages", "headers": [], "query_string": b""}
+    await fake.reply("a")(scope, receive, send)  # type: ignore[arg-type]
+
+    assert sent == []
+    assert fake.last.outcome == "client_closed"
+    assert len(fake.unused) == 1
+
+
+async def test_arguments_that_are_no_json(fake: Fake) -> None:
+    """Sent as they are where the vendor has strings, and as an empty object where it has objects."""
+    fake.reply(calls=[ToolCall("f", '{"a":')], finish="length", times=2)
+
+    plain, streamed = await ask(fake), await ask(fake, stream=True)
+
+    assert plain.status == streamed.status == 200
+    if fake.dialect in ("openai", "cohere"):
+        assert plain.raw.count(b'{\\"a\\":') == 1
 
 
 def test_a_fault_goes_wrong_in_one_way() -> None:

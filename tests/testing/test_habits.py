@@ -161,6 +161,24 @@ REFUSED: dict[str, tuple[str, dict[str, Any], int]] = {
         {"messages": [{"role": "user", "content": "a", "annotations": []}]},
         422,
     ),
+    "mistral: after a tool comes the assistant": (
+        "mistral",
+        {
+            "messages": [
+                {"role": "user", "content": "a"},
+                {
+                    "role": "assistant",
+                    "content": "",
+                    "tool_calls": [
+                        {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "abcdefghi", "content": "1"},
+                {"role": "user", "content": "b"},
+            ]
+        },
+        400,
+    ),
     "mistral: last is the assistant": (
         "mistral",
         {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},

@@ -124,7 +124,7 @@ def test_usage_has_to_add_up() -> None:
 
 def test_a_failure_that_the_vendor_does_not_know_is_refused_in_the_script(fake: Fake) -> None:
     """Not when the call comes, when nobody sees it."""
-    with pytest.raises(ScriptError, match="no failure named 'meltdown'; it knows .*quota"):
+    with pytest.raises(ScriptError, match=r"no failure named 'meltdown'; it knows .*quota"):
         fake.fail("meltdown")
     with pytest.raises(ScriptError, match="no failure named 'meltdown'"):
         fake.always(fail("meltdown"))

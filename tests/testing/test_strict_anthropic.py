@@ -84,6 +84,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "unknown member": (with_members(top_logprobs=1), "top_logprobs: Extra inputs are not permitted"),
     "max_tokens is whole": (with_members(max_tokens="5"), "max_tokens: Input should be a valid integer"),
     "max_tokens of the model": (with_members(max_tokens=128_001), "max_tokens: 128001 > 128000"),
+    "max_tokens of an older model": (with_members(model="claude-opus-4-1", max_tokens=32_001), "32001 > 32000"),
+    "max_tokens of an old model": (with_members(model="claude-3-5-sonnet-20241022", max_tokens=8193), "8193 > 8192"),
     "temperature range": (with_members(temperature=1.5), "temperature: Input should be less than or equal to 1"),
     "unknown role": (talk({"role": "tool", "content": "a"}), "messages.0.role"),
     "first message is the user's": (talk(assistant(text())), "first message must use the user role"),
@@ -133,6 +135,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     ),
     "input is an object": (talk(USER, assistant(use(input="{}")), user(result())), "messages.1.content.0.input"),
     "tool names of a pattern": (with_members(tools=[{**TOOL, "name": "a.b"}]), "tools.0.name: String should match"),
+    "user_id of at most 256": (with_members(metadata={"user_id": "a" * 257}), "at most 256 characters"),
     "tool names are unique": (with_members(tools=[TOOL, TOOL]), "Tool names must be unique"),
     "input_schema is needed": (with_members(tools=[{"name": "f"}]), "tools.0.input_schema: Field required"),
     "input_schema is an object": (
@@ -247,8 +250,13 @@ REFUSED: dict[str, tuple[Any, str]] = {
         ),
         "messages.1.content.0.cache_control: Extra inputs",
     ),
+    "cache mark on empty text": (
+        talk(user(text(""), text("", cache_control=MARK))),
+        "cache_control cannot be set for empty",
+    ),
     "cache mark type": (with_members(system=[text(cache_control={"type": "persistent"})]), "cache_control.type"),
     "schema is closed": (shaped({"type": "object"}), "'additionalProperties' must be explicitly set to false"),
+    "schema is a schema": (shaped({**OBJECT, "properties": []}), "'properties' has to be an object"),
     "schema is closed inside": (
         shaped({**OBJECT, "properties": {"a": {"type": "array", "items": {"type": "object"}}}}),
         "'additionalProperties' must be explicitly set to false",

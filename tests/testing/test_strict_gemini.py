@@ -372,6 +372,27 @@ async def test_bad_json_and_unknown_paths() -> None:
     assert unknown.headers["content-type"].startswith("text/html")
 
 
+async def test_a_blocked_stream_has_feedback_and_no_candidates() -> None:
+    """One response, which counts the prompt only."""
+    reply = await ask(FakeGemini().block("SAFETY"), stream=True)
+
+    (event,) = reply.events
+    assert event["promptFeedback"] == {"blockReason": "SAFETY"}
+    assert "candidates" not in event
+    assert event["usageMetadata"]["totalTokenCount"] == event["usageMetadata"]["promptTokenCount"]
+
+
+async def test_candidates_and_logprobs() -> None:
+    """As many candidates as asked for; logprobs stand in the last response."""
+    fake = FakeGemini().reply("One two")
+
+    body = (await ask(fake, config(candidateCount=2, responseLogprobs=True, logprobs=1))).json
+
+    assert [one["index"] for one in body["candidates"]] == [0, 1]
+    chosen = body["candidates"][0]["logprobsResult"]["chosenCandidates"]
+    assert "".join(one["token"] for one in chosen) == "One two"
+
+
 async def test_members_that_hold_their_default_are_left_out() -> None:
     """No zero in usage, and older models leave out index 0."""
     fake = FakeGemini().reply("a", usage=(3, 1), times=2)

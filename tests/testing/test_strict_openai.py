@@ -162,6 +162,11 @@ REFUSED: dict[str, tuple[Any, str | None, str]] = {
         "response_format",
         "invalid_json_schema",
     ),
+    "strict schemas are schemas": (
+        with_members(response_format=shaped({"type": "object", "properties": []}, strict=True)),
+        "response_format",
+        "'properties' has to be an object",
+    ),
     "format name": (
         with_members(response_format={"type": "json_schema", "json_schema": {"schema": SCHEMA}}),
         "response_format.json_schema.name",

@@ -187,8 +187,6 @@ def _messages(messages: list[Json]) -> None:
         _images(message, index)
     if open_calls:
         raise refuse(f"invalid request: no tool message for the tool calls {', '.join(open_calls)}")
-    if messages[-1]["role"] not in ("user", "tool", "assistant"):
-        raise refuse("invalid request: the last message must be from the user, a tool or the assistant")
 
 
 def _images(message: Json, index: int) -> None:

@@ -420,7 +420,7 @@ def test_a_stream_and_a_whole_answer_say_the_same(lists: list[list[dict[str, Any
                 b"}",
                 b"[",
                 b"]",
-                b"\r",
+                b"\r\n",
                 b"\n",
                 b'"a"',
                 b":",
