@@ -77,4 +77,10 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module 'compatgw_testing' has no attribute {name!r}")
-    return getattr(import_module(f"compatgw_testing.{_HOME[name]}"), name)
+    value: object = getattr(import_module(f"compatgw_testing.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

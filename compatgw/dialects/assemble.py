@@ -102,7 +102,7 @@ class _Choice:
 
     def add(self, choice: Mapping[str, Any]) -> None:
         self.finish = choice.get("finish_reason") or self.finish
-        if choice.get("logprobs"):
+        if isinstance(choice.get("logprobs"), dict):
             self._logprobs = _longer(self._logprobs, choice["logprobs"])
         for name, value in choice.items():
             if name not in _OF_A_CHOICE and (value is not None or name not in self._rest):
@@ -170,18 +170,19 @@ def _longer(before: Mapping[str, Any] | None, more: Mapping[str, Any]) -> dict[s
     out = dict(before or {})
     for name, value in more.items():
         if isinstance(value, list):
-            out[name] = [*(out.get(name) or []), *value]
+            said = out.get(name)
+            out[name] = [*said, *value] if isinstance(said, list) else value
         else:
             out.setdefault(name, value)
     return out
 
 
-def _longer_list(before: list[Any] | None, more: list[Any]) -> list[Any]:
+def _longer_list(before: Any, more: list[Any]) -> list[Any]:
     """Entries with the same index are pieces of one; all others are added."""
-    out = list(before or [])
-    places = {entry["index"]: place for place, entry in enumerate(out) if isinstance(entry, dict) and "index" in entry}
+    out = list(before) if isinstance(before, list) else []
+    places = {number: place for place, entry in enumerate(out) if (number := _number(entry)) is not None}
     for entry in more:
-        index = entry.get("index") if isinstance(entry, dict) else None
+        index = _number(entry)
         if index is not None and index in places:
             out[places[index]] = _joined(out[places[index]], entry, _DETAIL_TEXT)
         else:
@@ -189,6 +190,11 @@ def _longer_list(before: list[Any] | None, more: list[Any]) -> list[Any]:
                 places[index] = len(out)
             out.append(entry)
     return out
+
+
+def _number(entry: Any) -> int | None:
+    index = entry.get("index") if isinstance(entry, dict) else None
+    return index if isinstance(index, int) else None
 
 
 def _unnumbered(entries: list[Any]) -> list[Any]:
@@ -255,7 +261,6 @@ def _after(message: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def _numbered(entries: list[Any]) -> list[Any]:
     """Entries with an index of their own each: a client joins those that share one."""
-    numbers = [entry["index"] for entry in entries if isinstance(entry, dict) and isinstance(entry.get("index"), int)]
-    if len(set(numbers)) == len(entries):
+    if len({number for entry in entries if (number := _number(entry)) is not None}) == len(entries):
         return entries
     return [{**entry, "index": index} if isinstance(entry, dict) else entry for index, entry in enumerate(entries)]

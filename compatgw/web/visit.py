@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
+# Seconds.
+_WATCH_AFTER = 0.02
 _JSON = (b"content-type", b"application/json")
 _STREAM = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -57,7 +59,7 @@ class Visit:
     """
 
     __slots__ = (
-        "_headers", "_receive", "_send", "_settings", "_watcher", "extra", "finished", "gone", "id", "method",
+        "_headers", "_receive", "_send", "_settings", "_soon", "_watcher", "extra", "finished", "gone", "id", "method",
         "patience", "root", "route", "scope", "scope_name", "started", "streaming", "task",
     )  # fmt: skip
 
@@ -82,6 +84,7 @@ class Visit:
         self.extra: list[tuple[bytes, bytes]] = []
         self.patience = Patience()
         self.task = asyncio.current_task()
+        self._soon: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     def header(self, name: str) -> str | None:
@@ -97,14 +100,15 @@ class Visit:
             RequestTooLarge: It is over the limit; the rest is not read.
             ClientGone: The client left before its end.
         """
-        kind = (self.header("content-type") or "application/json").partition(";")[0].strip().lower()
-        if kind != "application/json" and not kind.endswith("+json"):
-            raise UnsupportedMediaType(
-                f"The body must be JSON: send 'Content-Type: application/json', not '{kind[:64]}'."
-            )
+        if self._headers.get(b"content-type", b"application/json") != b"application/json":
+            kind = (self.header("content-type") or "").partition(";")[0].strip().lower()
+            if kind != "application/json" and not kind.endswith("+json"):
+                raise UnsupportedMediaType(
+                    f"The body must be JSON: send 'Content-Type: application/json', not '{kind[:64]}'."
+                )
         limit = self._settings.max_body
-        length = self.header("content-length")
-        if length is not None and length.isdigit() and int(length) > limit:
+        length = self._headers.get(b"content-length", b"")
+        if length.isdigit() and int(length) > limit:
             raise _too_large(limit)
         parts: list[bytes] = []
         size = 0
@@ -187,9 +191,15 @@ class Visit:
     # --- the client leaving ---
 
     def watch(self) -> Visit:
-        """Watches for the client leaving while the `with` block works; the block is then cancelled."""
-        self._watcher = asyncio.get_running_loop().create_task(self._wait_for_leave())
+        """Watches for the client leaving while the `with` block works; the block is then cancelled.
+
+        The watching task begins a moment later: most answers that come at once need none.
+        """
+        self._soon = asyncio.get_running_loop().call_later(_WATCH_AFTER, self._begin_watching)
         return self
+
+    def _begin_watching(self) -> None:
+        self._watcher = asyncio.get_running_loop().create_task(self._wait_for_leave())
 
     def __enter__(self) -> Visit:
         return self
@@ -197,6 +207,8 @@ class Visit:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._soon is not None:
+            self._soon.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
             self._watcher = None

@@ -48,10 +48,12 @@ class SSEReader:
             EventTooLarge: More than `limit` bytes without a blank line.
         """
         if self._parts:
+            # A CR that was held back may have ended a line; else nothing ends inside of a long
+            # line: join once, not with every read.
+            after_cr = self._parts[-1].endswith(b"\r")
             self._parts.append(data)
             self._size += len(data)
-            # Inside a long line nothing can end: join once, not with every read.
-            if b"\n" not in data and b"\r" not in data and self._size <= self._limit:
+            if not after_cr and b"\n" not in data and b"\r" not in data and self._size <= self._limit:
                 return []
             buffer = b"".join(self._parts)
         else:

@@ -112,7 +112,7 @@ def credentials(fake: Fake) -> dict[str, str]:
     }[fake.dialect]
 
 
-def question(dialect: str, text: str = "Hi", **members: object) -> dict[str, Any]:
+def question(dialect: str, text: str = "Hi", /, **members: Any) -> dict[str, Any]:
     """The smallest chat request of a dialect."""
     if dialect == "gemini":
         return {"contents": [{"role": "user", "parts": [{"text": text}]}], **members}

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -193,7 +194,9 @@ async def test_the_pace_is_set_from_outside(fake: Fake) -> None:
 
 async def test_a_client_that_leaves_before_its_request_is_whole(fake: Fake) -> None:
     """Nothing is answered and no step of the script is used."""
-    messages = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    messages: Iterator[dict[str, object]] = iter(
+        [{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}]
+    )
     sent: list[object] = []
 
     async def receive() -> dict[str, object]:
@@ -203,7 +206,7 @@ async def test_a_client_that_leaves_before_its_request_is_whole(fake: Fake) -> N
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/v1/messages", "headers": [], "query_string": b""}
-    await fake.reply("a")(scope, receive, send)  # type: ignore[arg-type]
+    await fake.reply("a")(scope, receive, send)
 
     assert sent == []
     assert fake.last.outcome == "client_closed"

@@ -68,7 +68,7 @@ def test_a_socket_gives_the_same_body(fake: Fake, origin: Callable[[Fake], str])
 async def test_the_same_question_gets_the_same_made_up_answer(fake: Fake) -> None:
     """However many calls came before; ids differ."""
     first, second = [await ask(fake) for _ in range(2)]
-    other = await ask(fake, question(fake.dialect, text="Something else altogether, with a schema"))
+    other = await ask(fake, question(fake.dialect, "Something else altogether, with a schema"))
 
     assert text_of(fake, first.json) == text_of(fake, second.json)
     assert first.raw != second.raw
@@ -119,6 +119,6 @@ async def test_json_without_a_schema(fake: Fake) -> None:
         "cohere": {"response_format": {"type": "json_object"}},
     }
 
-    reply = await ask(fake, question(fake.dialect, text="Some JSON, please.", **asked[fake.dialect]))
+    reply = await ask(fake, question(fake.dialect, "Some JSON, please.", **asked[fake.dialect]))
 
     assert text_of(fake, reply.json).startswith("{")

@@ -156,8 +156,9 @@ def test_each_error_class(sdk: Sdk, status: int, kind: type[anthropic.APIStatusE
         sdk(fake).messages.create(**ASK, stream=stream)
 
     assert error.value.status_code == status
-    assert error.value.body["error"]["type"] == name
-    assert error.value.request_id == error.value.body["request_id"]
+    body: Any = error.value.body
+    assert body["error"]["type"] == name
+    assert error.value.request_id == body["request_id"]
 
 
 def test_the_sdk_obeys_retry_after(sdk: Sdk) -> None:

@@ -134,7 +134,7 @@ def test_structured_output(sdk: Sdk) -> None:
 
 def test_a_forced_function_is_called(sdk: Sdk) -> None:
     """Nothing scripted: mode ANY calls the function that is allowed."""
-    calling = types.FunctionCallingConfig(mode="ANY", allowed_function_names=["get_time"])
+    calling = types.FunctionCallingConfig(mode=types.FunctionCallingConfigMode.ANY, allowed_function_names=["get_time"])
     config = types.GenerateContentConfig(tools=TOOLS, tool_config=types.ToolConfig(function_calling_config=calling))
 
     answer = sdk(FakeGemini()).models.generate_content(model=MODEL, contents="Hi", config=config)

@@ -178,7 +178,7 @@ def test_each_error_class(
 
     assert error.value.status_code == status
     assert error.value.code == code
-    assert error.value.request_id.startswith("req_")
+    assert str(error.value.request_id).startswith("req_")
     assert fake.last.outcome == "failed"
 
 

@@ -37,6 +37,7 @@ _BROKEN = frozenset(
         "MALFORMED_RESPONSE",
     }
 )  # fmt: skip
+_BESIDE = frozenset({"groundingMetadata", "continuationToken", *native.INCLUDABLE.values()})
 _CUT = frozenset({"MAX_TOKENS", "CONTINUATION"})
 # Hosts can be asked for numbers in place of words; beyond these they disagree on what a number means.
 _NUMBERS = {1: "STOP", 2: "MAX_TOKENS", 3: "SAFETY", 4: "RECITATION", 5: "OTHER"}
@@ -269,8 +270,8 @@ class CandidateReader:
 
     def _notice(self, candidate: dict[str, Any]) -> None:
         """Remembers what stands beside the content; what comes later counts, unless it is empty."""
-        for name in ("groundingMetadata", "continuationToken", *native.INCLUDABLE.values()):
-            if candidate.get(name):
+        for name in _BESIDE & candidate.keys():
+            if candidate[name]:
                 self._metadata[name] = candidate[name]
         if isinstance(candidate.get("finishMessage"), str):
             self._message = candidate["finishMessage"]

@@ -162,9 +162,8 @@ class GeminiStream:
     # --- responses ---------------------------------------------------------------------------
 
     def _response(self, value: dict[str, Any]) -> None:
-        found = response.identity(value)
-        self._id = self._id or found.id
-        self._writer.identify(id=f"chatcmpl-{found.id}" if found.id else None, model=found.model, created=found.created)
+        if self._id is None or not self._choices:
+            self._identify(response.identity(value))
         if value.get("usageMetadata"):
             self._usage = value["usageMetadata"]
         for index, candidate in response.candidates(value):
@@ -183,6 +182,10 @@ class GeminiStream:
                     self._tell(index, choice, event)
             if logprobs:
                 self._writer.text("", index, logprobs)
+
+    def _identify(self, found: response.Identity) -> None:
+        self._id = self._id or found.id
+        self._writer.identify(id=f"chatcmpl-{found.id}" if found.id else None, model=found.model, created=found.created)
 
     def _tell(self, index: int, choice: _Choice, event: Event) -> None:
         match event:

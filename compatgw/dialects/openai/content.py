@@ -16,6 +16,13 @@ REASONING = ("reasoning_content", "reasoning")
 OPEN, CLOSE = "<think>", "</think>"
 
 
+# Members of a message or delta that clients read without looking: with another type they are left out.
+_TYPES: Mapping[str, type] = {
+    "refusal": str, "audio": dict, "function_call": dict, "extra_content": dict,
+    "annotations": list, "images": list, "reasoning_details": list,
+}  # fmt: skip
+
+
 class Said(NamedTuple):
     """Visible text, reasoning text, and images that stood among them."""
 
@@ -145,6 +152,19 @@ def citations(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
             citation = {"start_index": 0, "end_index": 0, "title": title or url, "url": url}
             found.append({"type": "url_citation", "url_citation": citation})
     return found
+
+
+def fits(name: str, value: Any) -> bool:
+    """True when `value` is what clients expect under `name`: of a message, a delta or a choice."""
+    expected = _TYPES.get(name)
+    return expected is None or isinstance(value, expected)
+
+
+def logprobs(value: Any) -> dict[str, Any] | None:
+    """Log probabilities in OpenAI's form; Together's lists of tokens are another one."""
+    if not isinstance(value, dict) or not any(value.values()):
+        return None
+    return {name: tokens for name, tokens in value.items() if tokens is None or isinstance(tokens, list)}
 
 
 def _string(value: Any) -> str:

@@ -65,7 +65,7 @@ class ChoiceState:
         elif first and "content" in given:
             out["content"] = None if given["content"] is None else ""
         refusal = given.get("refusal")
-        if refusal or (first and refusal is None and "refusal" in given):
+        if (refusal and isinstance(refusal, str)) or (first and refusal is None and "refusal" in given):
             out["refusal"] = refusal
         if thought := content.reasoning(given) + said.reasoning:
             out["reasoning_content"] = out["reasoning"] = thought
@@ -78,7 +78,7 @@ class ChoiceState:
         if said.images:
             out["images"] = self._indexed("images", list(said.images))
         for name, value in given.items():
-            if name not in _LOOKED_AFTER and value not in (None, "", [], {}):
+            if name not in _LOOKED_AFTER and value not in (None, "", [], {}) and content.fits(name, value):
                 out[name] = self._indexed(name, value) if isinstance(value, list) else value
         self.annotated = self.annotated or "annotations" in out
         return out

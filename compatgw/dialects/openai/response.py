@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from compatgw.wire.chat import ChatCompletion
 
 TIERS = frozenset({"auto", "default", "flex", "scale", "priority", "fast"})
-_CANONICAL_TIERS = TIERS | {None}
 _WRITTEN = frozenset({"id", "object", "created", "model", "choices", "usage"})
 _FIVE = frozenset({"stop", "length", "tool_calls", "content_filter", "function_call"})
 _MESSAGE = ("role", "content", "refusal", "tool_calls", "function_call", "audio", *content.REASONING)
@@ -74,7 +73,7 @@ def is_canonical(value: dict[str, Any]) -> bool:
         or value["id"].__class__ is not str
         or not value.get("model")
         or value["model"].__class__ is not str
-        or value.get("service_tier", "auto") not in _CANONICAL_TIERS
+        or not _known_tier(value.get("service_tier"))
         or not usage.is_canonical(value.get("usage"))
         or "search_results" in value
         or "citations" in value
@@ -86,7 +85,8 @@ def is_canonical(value: dict[str, Any]) -> bool:
 def _canonical_choice(choice: dict[str, Any], index: int) -> bool:
     reason, message = choice.get("finish_reason"), choice.get("message")
     if (
-        reason not in _FIVE
+        reason.__class__ is not str
+        or reason not in _FIVE
         or message.__class__ is not dict
         or choice.get("index") != index
         or "logprobs" not in choice
@@ -95,6 +95,8 @@ def _canonical_choice(choice: dict[str, Any], index: int) -> bool:
         or "content" not in message
         or "refusal" not in message
         or message["refusal"] == ""
+        or (choice["logprobs"] is not None and choice["logprobs"] != content.logprobs(choice["logprobs"]))
+        or not all(content.fits(name, value) for name, value in message.items() if value is not None)
     ):
         return False
     text = message["content"]
@@ -105,7 +107,7 @@ def _canonical_choice(choice: dict[str, Any], index: int) -> bool:
         return False
     if "reasoning_content" in message or "reasoning" in message or "reasoning_details" in message:
         said = message.get("reasoning_content")
-        if not said or said != message.get("reasoning"):
+        if not said or said.__class__ is not str or said != message.get("reasoning"):
             return False
     if "tool_calls" in message:
         return text != "" and reason not in ("stop", "function_call") and _canonical_calls(message["tool_calls"])
@@ -156,9 +158,13 @@ def beside(value: Mapping[str, Any]) -> dict[str, Any]:
         name: member for name, member in value.items() if name not in _WRITTEN and member is not None and member != ""
     }
     tier = rest.get("service_tier")
-    if tier is not None and tier not in TIERS:
+    if not _known_tier(tier):
         rest["service_tier"] = "default"  # typed clients know no other words; Groq says `on_demand`
     return rest
+
+
+def _known_tier(tier: Any) -> bool:
+    return tier is None or (tier.__class__ is str and tier in TIERS)
 
 
 def _ordered(choices: list[dict[str, Any]]) -> list[tuple[int, dict[str, Any]]]:
@@ -187,7 +193,7 @@ def _choice(choice: Mapping[str, Any], index: int, value: Mapping[str, Any], con
     return {
         "index": index,
         "message": mended,
-        "logprobs": choice.get("logprobs") or None,
+        "logprobs": content.logprobs(choice.get("logprobs")),
         "finish_reason": reason,
         **rest,
     }
@@ -209,10 +215,11 @@ def mend_message(message: Mapping[str, Any], origin: str) -> dict[str, Any]:
         if isinstance(call, dict)
     ]
     has_text = message.get("content") is not None
+    refusal = message.get("refusal")
     out: dict[str, Any] = {
         "role": "assistant",
         "content": said.text if said.text or (has_text and not calls) else None,
-        "refusal": message.get("refusal") or None,
+        "refusal": refusal if refusal and isinstance(refusal, str) else None,
     }
     if thought:
         out["reasoning_content"] = out["reasoning"] = thought
@@ -226,7 +233,11 @@ def mend_message(message: Mapping[str, Any], origin: str) -> dict[str, Any]:
         out["audio"] = audio
     if said.images:
         out["images"] = list(said.images)
-    rest = {name: member for name, member in message.items() if name not in _MESSAGE and member is not None}
+    rest = {
+        name: member
+        for name, member in message.items()
+        if name not in _MESSAGE and member is not None and content.fits(name, member)
+    }
     return {**out, **rest}
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 OBJECT = "chat.completion.chunk"
 MAX_CHOICES = 128
 _OF_A_CHOICE = frozenset({"index", "delta", "message", "logprobs", "finish_reason", "usage", "text"})
+_LOGPROBS = (type(None), dict)
 _THOUGHT = frozenset({"role", "content", "reasoning_content", "reasoning", "channel"})
 # What OpenAI sends in a chunk of its own, without choices.
 _ALONE = "moderation"
@@ -165,9 +166,9 @@ class OpenAIStream:
                     chunk.get("usage") is None
                     and choice.setdefault("finish_reason", None) is None
                     and "error" not in chunk
+                    and choice.setdefault("logprobs", None).__class__ in _LOGPROBS
                     and (simple := self._simple(choice, choice["delta"])) is not None
                 ):
-                    choice.setdefault("logprobs", None)
                     if (
                         chunk["id"] == self._id
                         and chunk["model"] == self._model
@@ -277,9 +278,7 @@ class OpenAIStream:
             choice.setdefault("delta", delta)
             out.append(Piece(cast("ChatChunk", chunk), data))
         else:
-            logprobs = choice.get("logprobs")
-            if not isinstance(logprobs, dict) or not any(logprobs.values()):
-                logprobs = None
+            logprobs = content.logprobs(choice.get("logprobs"))
             if delta or first or logprobs:
                 out.append(self._piece(chunk, choice, index, delta, logprobs))
             if tail:
@@ -333,9 +332,11 @@ class OpenAIStream:
             and chunk.get("object") == OBJECT
             and not chunk.get("usage")
             and choice.get("index") == index
+            and choice["index"].__class__ is int
             and "message" not in choice
             and "usage" not in choice
-            and choice.get("delta", delta) == delta
+            and choice.get("delta", {}) == delta
+            and choice.get("logprobs").__class__ in _LOGPROBS
             and (word is None if ending is None else word == ending and not delta)
             and (bool(delta) or ending is not None)
         )
@@ -369,13 +370,15 @@ class OpenAIStream:
     # --- the end -----------------------------------------------------------------------------
 
     def _end(self, out: list[Piece], *, announced: bool) -> None:
-        """Usage, and what is missing where the upstream says itself that it is done."""
+        """Usage, once every choice has its finish reason."""
         if not self._choices:
             raise StreamInterrupted(f"{self._where} closed the stream without an answer. Send the request again.")
         for index, state in self._choices.items():
             if state.finish is not None:
                 continue
-            if not announced:
+            # `[DONE]` alone is no finish: servers write it after failures, too. After the totals of
+            # the answer it is one: some (Snowflake) know no finish reason at all.
+            if not announced or self._usage is None:
                 raise StreamInterrupted(
                     f"{self._where} closed the stream before the answer was complete. What arrived so far is not the "
                     "whole answer; send the request again."
