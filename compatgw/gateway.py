@@ -15,6 +15,7 @@ import random as random_module
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
@@ -28,7 +29,7 @@ from compatgw.dialects.table import DIALECTS
 from compatgw.flow.call import House
 from compatgw.flow.health import Health
 from compatgw.policy.access import Principal
-from compatgw.policy.plan import Deployment, Directory, OwnModel
+from compatgw.policy.plan import Deployment, Directory, OwnModel, plan
 from compatgw.providers import auth, catalogue
 from compatgw.providers.table import PROVIDERS, Provider, generic
 from compatgw.surfaces import chat
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from compatgw.web.visit import Receive, Send
 
 _log = logging.getLogger("compatgw")
+_PLANS = 1024
 
 
 class Overrides(TypedDict, total=False):
@@ -116,11 +118,13 @@ class Gateway:
             )
         except ValueError as error:
             raise ConfigError(str(error)) from None
+        directory = Directory(
+            self.settings.name, deployments, _own_models(self.settings), catalogue.load(), frozenset(PROVIDERS)
+        )
         house = House(
             settings=self.settings,
-            directory=Directory(
-                self.settings.name, deployments, _own_models(self.settings), catalogue.load(), frozenset(PROVIDERS)
-            ),
+            directory=directory,
+            plan=lru_cache(_PLANS)(partial(plan, directory)),
             endpoints=endpoints,
             upstream=upstream,
             health=Health(deployments),

@@ -112,8 +112,7 @@ class Target:
     unsupported: Policy = "hints"
 
 
-@dataclass(frozen=True, slots=True)
-class Outgoing:
+class Outgoing(NamedTuple):
     """A request ready to be signed and sent. Printable: it never holds a credential.
 
     Attributes:
@@ -130,12 +129,11 @@ class Outgoing:
     headers: tuple[tuple[str, str], ...] = ()
     dropped: tuple[str, ...] = ()
     clamped: tuple[tuple[str, str], ...] = ()
-    memo: Mapping[str, Any] = field(default_factory=_empty)
+    memo: Mapping[str, Any] = EMPTY
     method: str = "POST"
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(NamedTuple):
     """What a decoder may know of the call it belongs to.
 
     Attributes:
@@ -148,7 +146,7 @@ class Context:
     target: Target
     id: str
     created: int
-    memo: Mapping[str, Any] = field(default_factory=_empty)
+    memo: Mapping[str, Any] = EMPTY
 
 
 class Answer(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from compatgw.config import Settings
-    from compatgw.dialects.base import Outgoing
+    from compatgw.dialects.base import Outgoing, Policy
     from compatgw.errors import GatewayError
     from compatgw.flow.health import Health
     from compatgw.flow.patience import Patience
@@ -51,6 +51,7 @@ class House:
     Attributes:
         settings: The settings.
         directory: What a model's name can mean.
+        plan: `policy.plan.plan` over that directory; it remembers, because names repeat.
         endpoints: Where each active provider is reached.
         upstream: The way out.
         health: What was last seen of each provider.
@@ -61,6 +62,7 @@ class House:
 
     settings: Settings
     directory: Directory
+    plan: Callable[[str, Scope, Policy], Route]
     endpoints: Mapping[str, Endpoint]
     upstream: UpstreamClient
     health: Health

@@ -14,7 +14,6 @@ from compatgw.errors import GatewayError
 from compatgw.flow.admit import admit
 from compatgw.flow.attempt import Live, attempt
 from compatgw.flow.settle import settle
-from compatgw.policy.plan import plan
 from compatgw.surfaces import chat
 from compatgw.wire.sse import DONE, frame
 
@@ -33,7 +32,7 @@ async def run(call: Call, house: House, client: Client) -> None:
     try:
         admit(call, house)
         policy = call.options.unsupported or house.settings.unsupported
-        call.route = plan(house.directory, call.request["model"], call.scope, policy)
+        call.route = house.plan(call.request["model"], call.scope, policy)
         answer = await attempt(call, house, call.route)
         if isinstance(answer, Live):
             await _relay(answer, call, house, client)

@@ -53,8 +53,26 @@ _PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
 _LOGPROBS = frozenset({"logprobs", "top_logprobs"})
 # What OpenAI itself keeps or reads; no other vendor does, and strict ones refuse it.
 _OPENAI_ONLY = frozenset({"store", "prediction", "service_tier", "safety_identifier", "prompt_cache_key", "verbosity"})
+# Other vendors' members that OpenAI refuses; the first three are read as `reasoning_effort`.
+_FOREIGN = frozenset(
+    {
+        "reasoning", "thinking", "enable_thinking", "include_reasoning", "chat_template_kwargs", "cache_control",
+        "top_k", "top_a", "min_p", "repetition_penalty", "safe_prompt", "provider", "transforms", "route",
+    }
+)  # fmt: skip
+# What OpenAI alone does; others would leave it undone without a word.
+_SILENT = frozenset({"audio", "functions", "function_call", "web_search_options"})
+# Ways to ask for reasoning that are not understood where `reasoning_effort` is.
+_ASKING = frozenset({"reasoning", "enable_thinking"})
+_CHOICES = frozenset({"none", "auto", "required", "function"})
 # Servers in vLLM's family take everything and ignore what they do not know.
-_VLLM = Quirks(max_tokens="max_tokens")
+_VLLM = Quirks(max_tokens="max_tokens", reject=_SILENT, tool_choice=_CHOICES)
+
+
+def _own(*names: str) -> dict[str, str]:
+    """Members that a strict vendor has beside OpenAI's: renamed to themselves, so they are sent."""
+    return {name: name for name in names}
+
 
 _ROWS = (
     # --- the four protocols -------------------------------------------------------------------
@@ -63,7 +81,7 @@ _ROWS = (
         title="OpenAI",
         base_url="https://api.openai.com/v1",
         key_env=("OPENAI_API_KEY",),
-        quirks=Quirks(max_tokens="max_completion_tokens", developer=True, tool_ids="40"),
+        quirks=Quirks(max_tokens="max_completion_tokens", drop=_FOREIGN, developer=True, tool_ids="40"),
     ),
     Provider(
         name="anthropic",
@@ -96,11 +114,21 @@ _ROWS = (
         key_env=("DEEPSEEK_API_KEY",),
         quirks=Quirks(
             max_tokens="max_tokens",
-            drop=_OPENAI_ONLY,
+            drop=_OPENAI_ONLY | _ASKING,
+            reject=_SILENT,
             reasoning_back="tool_turns",
             n=False,
             json_schema=False,
-            efforts={"minimal": "low", "low": "low", "medium": "high", "high": "high", "xhigh": "high", "max": "max"},
+            tool_choice=_CHOICES,
+            efforts={
+                "none": "thinking.type=disabled",
+                "minimal": "low",
+                "low": "low",
+                "medium": "high",
+                "high": "high",
+                "xhigh": "high",
+                "max": "max",
+            },
         ),
     ),
     Provider(
@@ -110,9 +138,30 @@ _ROWS = (
         key_env=("GROQ_API_KEY",),
         quirks=Quirks(
             max_tokens="max_completion_tokens",
-            drop=frozenset({"logit_bias"}) | _OPENAI_ONLY - {"service_tier"},
-            reject=_LOGPROBS,
+            drop=frozenset({"logit_bias", "metadata", "messages[].name", "messages[].refusal", "cache_control"})
+            | _OPENAI_ONLY - {"service_tier"},
+            reject=_LOGPROBS | {"audio", "web_search_options"},
+            rename=_own(
+                "reasoning_format",
+                "include_reasoning",
+                "search_settings",
+                "documents",
+                "citation_options",
+                "compound_custom",
+                "messages[].reasoning",
+            ),
+            known_only=True,
             n=False,
+            tool_choice=_CHOICES,
+            efforts={
+                "none": "none",
+                "minimal": "low",
+                "low": "low",
+                "medium": "medium",
+                "high": "high",
+                "xhigh": "high",
+                "max": "high",
+            },
             reasoning_back="always",
             reasoning_field="reasoning",
         ),
@@ -122,7 +171,21 @@ _ROWS = (
         title="Together AI",
         base_url="https://api.together.xyz/v1",
         key_env=("TOGETHER_API_KEY",),
-        quirks=Quirks(max_tokens="max_tokens"),
+        # Its `logprobs` is a number, and its answer to it another shape.
+        quirks=Quirks(
+            max_tokens="max_tokens",
+            reject=_LOGPROBS | _SILENT,
+            tool_choice=_CHOICES,
+            efforts={
+                "none": "reasoning.enabled=false",
+                "minimal": "low",
+                "low": "low",
+                "medium": "medium",
+                "high": "high",
+                "xhigh": "high",
+                "max": "high",
+            },
+        ),
     ),
     Provider(
         name="deepinfra",
@@ -138,8 +201,12 @@ _ROWS = (
         key_env=("CEREBRAS_API_KEY",),
         quirks=Quirks(
             max_tokens="max_completion_tokens",
-            drop=_PENALTIES | {"logit_bias"} | _OPENAI_ONLY - {"service_tier"},
+            drop=_PENALTIES | {"logit_bias", "metadata", "messages[].refusal", "cache_control"} | _OPENAI_ONLY,
+            reject=_SILENT,
+            rename=_own("clear_thinking", "disable_reasoning", "reasoning_format", "messages[].reasoning"),
+            known_only=True,
             n=False,
+            tool_choice=_CHOICES,
             reasoning_back="always",
             reasoning_field="reasoning",
         ),
@@ -152,8 +219,9 @@ _ROWS = (
         quirks=Quirks(
             max_tokens="max_tokens",
             drop=frozenset({"frequency_penalty", "logit_bias"}),
-            reject=frozenset({"top_logprobs"}),
+            reject=_SILENT | {"top_logprobs"},
             n=False,
+            tool_choice=_CHOICES,
         ),
     ),
     Provider(
@@ -162,7 +230,12 @@ _ROWS = (
         base_url="https://api.sambanova.ai/v1",
         key_env=("SAMBANOVA_API_KEY",),
         quirks=Quirks(
-            max_tokens="max_tokens", drop=_PENALTIES | {"logit_bias"}, reject=_LOGPROBS, n=False, content_null=False
+            max_tokens="max_tokens",
+            drop=_PENALTIES | {"logit_bias"},
+            reject=_LOGPROBS | _SILENT,
+            n=False,
+            tool_choice=_CHOICES,
+            content_null=False,
         ),
     ),
     Provider(
@@ -170,14 +243,34 @@ _ROWS = (
         title="xAI",
         base_url="https://api.x.ai/v1",
         key_env=("XAI_API_KEY",),
-        quirks=Quirks(excludes_reasoning=True),
+        quirks=Quirks(
+            drop=_ASKING | {"thinking", "cache_control"},
+            reject=_SILENT,
+            tool_choice=_CHOICES,
+            excludes_reasoning=True,
+            efforts={
+                "none": "none",
+                "minimal": "low",
+                "low": "low",
+                "medium": "medium",
+                "high": "high",
+                "xhigh": "high",
+                "max": "high",
+            },
+        ),
     ),
     Provider(
         name="openrouter",
         title="OpenRouter",
         base_url="https://openrouter.ai/api/v1",
         key_env=("OPENROUTER_API_KEY",),
-        quirks=Quirks(developer=True, reasoning_back="details"),
+        quirks=Quirks(
+            reject=frozenset({"functions", "function_call"}),
+            developer=True,
+            tool_choice=_CHOICES,
+            reasoning_back="details",
+            reasoning_field="reasoning",
+        ),
     ),
     Provider(
         name="novita",
@@ -207,6 +300,9 @@ _ROWS = (
         key_env=("INCEPTION_API_KEY",),
         quirks=Quirks(
             max_tokens="max_tokens",
+            # It streams whole replacements of the text instead of deltas.
+            reject=_SILENT | {"diffusing"},
+            tool_choice=_CHOICES,
             efforts={
                 "none": "instant",
                 "minimal": "instant",
@@ -232,10 +328,18 @@ _ROWS = (
         key_env=("MISTRAL_API_KEY",),
         quirks=Quirks(
             max_tokens="max_tokens",
-            rename={"seed": "random_seed"},
-            drop=frozenset({"user", "logit_bias", "metadata"}) | _OPENAI_ONLY,
-            reject=_LOGPROBS,
+            rename={
+                "seed": "random_seed",
+                **_own("safe_prompt", "prompt_mode", "guardrails", "messages[].prefix"),
+            },
+            drop=frozenset(
+                {"user", "logit_bias", "metadata", "prompt_cache_options", "prompt_cache_retention", "moderation"}
+                | {"messages[].name", "messages[].refusal", "cache_control"}
+            )
+            | _OPENAI_ONLY - {"prompt_cache_key", "prediction"},
+            reject=_LOGPROBS | _SILENT | {"modalities"},
             known_only=True,
+            tool_choice=_CHOICES,
             tool_ids="mistral",
             tool_names=True,
             stream_options=False,
@@ -247,7 +351,7 @@ _ROWS = (
         title="Fireworks",
         base_url="https://api.fireworks.ai/inference/v1",
         key_env=("FIREWORKS_API_KEY",),
-        quirks=Quirks(max_tokens="max_tokens", reasoning_back="always"),
+        quirks=Quirks(max_tokens="max_tokens", reject=_SILENT, tool_choice=_CHOICES, reasoning_back="always"),
     ),
     Provider(
         name="perplexity",
@@ -256,8 +360,8 @@ _ROWS = (
         key_env=("PERPLEXITY_API_KEY",),
         quirks=Quirks(
             max_tokens="max_tokens",
-            drop=frozenset({"logit_bias", "seed", "user", "metadata"}) | _OPENAI_ONLY,
-            reject=_LOGPROBS,
+            drop=frozenset({"logit_bias", "seed", "user", "metadata"}) | _OPENAI_ONLY | _ASKING,
+            reject=_LOGPROBS | _SILENT - {"web_search_options"},
             alternate=True,
             tools=False,
             n=False,
@@ -269,7 +373,22 @@ _ROWS = (
         title="Moonshot",
         base_url="https://api.moonshot.ai/v1",
         key_env=("MOONSHOT_API_KEY",),
-        quirks=Quirks(max_tokens="max_tokens", reasoning_back="tool_turns", drop=_OPENAI_ONLY, content_null=False),
+        quirks=Quirks(
+            drop=_OPENAI_ONLY | _ASKING,
+            reject=_SILENT,
+            tool_choice=_CHOICES,
+            reasoning_back="tool_turns",
+            content_null=False,
+            efforts={
+                "none": "thinking.type=disabled",
+                "minimal": "low",
+                "low": "low",
+                "medium": "high",
+                "high": "high",
+                "xhigh": "max",
+                "max": "max",
+            },
+        ),
     ),
     Provider(
         name="zai",
@@ -278,12 +397,21 @@ _ROWS = (
         key_env=("ZAI_API_KEY", "ZHIPUAI_API_KEY"),
         quirks=Quirks(
             max_tokens="max_tokens",
-            drop=_PENALTIES | {"logit_bias", "seed"} | _OPENAI_ONLY,
-            reject=_LOGPROBS,
+            drop=_PENALTIES | {"logit_bias", "seed"} | _OPENAI_ONLY | _ASKING,
+            reject=_LOGPROBS | _SILENT,
             reasoning_back="always",
             json_schema=False,
             n=False,
             tool_choice=frozenset({"auto"}),
+            efforts={
+                "none": "thinking.type=disabled",
+                "minimal": "low",
+                "low": "low",
+                "medium": "medium",
+                "high": "high",
+                "xhigh": "max",
+                "max": "max",
+            },
         ),
     ),
     Provider(
@@ -291,35 +419,42 @@ _ROWS = (
         title="Qwen (DashScope)",
         base_url="https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
         key_env=("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
-        quirks=Quirks(max_tokens="max_tokens"),
+        # It thinks or it does not; how much is said by `thinking_budget` alone.
+        quirks=Quirks(
+            max_tokens="max_tokens",
+            drop=frozenset({"reasoning", "thinking"}),
+            reject=_SILENT,
+            tool_choice=_CHOICES,
+            efforts={"none": "enable_thinking=false", "medium": "enable_thinking=true"},
+        ),
     ),
     Provider(
         name="huggingface",
         title="Hugging Face",
         base_url="https://router.huggingface.co/v1",
         key_env=("HF_TOKEN",),
-        quirks=Quirks(max_tokens="max_tokens"),
+        quirks=_VLLM,
     ),
     Provider(
         name="nvidia",
         title="NVIDIA NIM",
         base_url="https://integrate.api.nvidia.com/v1",
         key_env=("NVIDIA_API_KEY",),
-        quirks=Quirks(max_tokens="max_tokens"),
+        quirks=_VLLM,
     ),
     Provider(
         name="github",
         title="GitHub Models",
         base_url="https://models.github.ai/inference",
         key_env=("GITHUB_TOKEN",),
-        quirks=Quirks(developer=True),
+        quirks=Quirks(drop=_FOREIGN, tool_ids="40"),
     ),
     Provider(
         name="cloudflare",
         title="Cloudflare Workers AI",
         base_url="",
         key_env=("CLOUDFLARE_API_TOKEN",),
-        quirks=Quirks(max_tokens="max_tokens"),
+        quirks=_VLLM,
         note="It is https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1 with your account's id.",
     ),
     Provider(
@@ -328,7 +463,7 @@ _ROWS = (
         base_url="",
         key_env=("AZURE_OPENAI_API_KEY",),
         auth="api-key",
-        quirks=Quirks(max_tokens="max_completion_tokens", developer=True, tool_ids="40"),
+        quirks=Quirks(max_tokens="max_completion_tokens", drop=_FOREIGN, developer=True, tool_ids="40"),
         note="It is https://RESOURCE.openai.azure.com/openai/v1; models are the names of your deployments.",
     ),
     # --- servers of one's own -----------------------------------------------------------------
@@ -337,21 +472,21 @@ _ROWS = (
         title="vLLM",
         base_url="http://localhost:8000/v1",
         key_env=("VLLM_API_KEY",),
-        quirks=Quirks(reasoning_back="always", reasoning_field="reasoning"),
+        quirks=Quirks(reject=_SILENT, reasoning_back="always", reasoning_field="reasoning"),
         local=True,
     ),
     Provider(
         name="sglang",
         title="SGLang",
         base_url="http://localhost:30000/v1",
-        quirks=Quirks(reasoning_back="always"),
+        quirks=Quirks(reject=_SILENT, reasoning_back="always"),
         local=True,
     ),
     Provider(
         name="llamacpp",
         title="llama.cpp",
         base_url="http://localhost:8080/v1",
-        quirks=Quirks(n=False, image_urls=False),
+        quirks=Quirks(reject=_SILENT, n=False, image_urls=False),
         local=True,
     ),
     Provider(
@@ -361,10 +496,12 @@ _ROWS = (
         key_env=("OLLAMA_API_KEY",),
         quirks=Quirks(
             max_tokens="max_tokens",
+            drop=frozenset({"logit_bias"}),
+            reject=_SILENT,
             n=False,
             image_urls=False,
-            tool_choice=frozenset({"auto", "none"}),
-            reasoning_field="reasoning",
+            # It ignores the member: `none` is done by sending no tools, the rest cannot be.
+            tool_choice=frozenset({"auto"}),
         ),
         local=True,
     ),
@@ -372,7 +509,7 @@ _ROWS = (
         name="lmstudio",
         title="LM Studio",
         base_url="http://localhost:1234/v1",
-        quirks=Quirks(max_tokens="max_tokens", json_object=False, image_urls=False),
+        quirks=Quirks(max_tokens="max_tokens", reject=_SILENT, json_object=False, image_urls=False),
         local=True,
     ),
 )

@@ -10,8 +10,7 @@ What does not live here: time-outs other than the connect time-out, retries, key
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +24,7 @@ class TransportTimeout(TransportFailed):
     """The connection did not stand in time."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Call:
+class Call(NamedTuple):
     """One HTTP request, signed. It holds a credential, so its repr shows none of it."""
 
     method: str

@@ -138,8 +138,10 @@ class Visit:
         """A complete answer."""
         lines = [kind, (b"content-length", str(len(body)).encode()), *self._lines(headers)]
         self.started = True
-        await self._put({"type": "http.response.start", "status": status, "headers": lines})
-        await self._put({"type": "http.response.body", "body": b"" if self.method == "HEAD" else body})
+        await self._put(
+            {"type": "http.response.start", "status": status, "headers": lines},
+            {"type": "http.response.body", "body": b"" if self.method == "HEAD" else body},
+        )
         self.finished = True
 
     async def begin(self, headers: Headers) -> None:
@@ -181,10 +183,11 @@ class Visit:
         lines.extend((name.lower().encode("latin-1"), _safe(value)) for name, value in headers)
         return lines
 
-    async def _put(self, message: Message) -> None:
+    async def _put(self, *messages: Message) -> None:
         try:
             with self.patience.within(self._settings.timeouts.send, ClientGone):
-                await self._send(message)
+                for message in messages:
+                    await self._send(message)
         except OSError:
             raise ClientGone from None
 

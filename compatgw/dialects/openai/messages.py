@@ -203,6 +203,8 @@ class _History:
     def remember(self, message: Message, changed: dict[str, Any]) -> None:
         """Puts back the reasoning that this upstream wants to see again."""
         back, field = self.quirks.reasoning_back, self.quirks.reasoning_field
+        if back == "details" and message.get("annotations"):
+            changed["annotations"] = message["annotations"]  # OpenRouter keeps what it read of a PDF in them
         if back == "never" or (back == "tool_turns" and "tool_calls" not in changed):
             return
         if back == "details" and message.get("reasoning_details"):

@@ -28,7 +28,7 @@ class Traits:
     """How one family of models differs.
 
     Attributes:
-        completion_tokens: `max_tokens` is refused, only `max_completion_tokens` is taken.
+        max_tokens: The only member that limits the answer, "" when either is taken.
         sampling: When temperature and its kin are taken: `always`, `never`, `unless_reasoning`
             (not while `reasoning_effort` asks for any), or `at_none` (only with effort `none`).
         efforts: `reasoning_effort` values that are taken, each with itself; empty: all.
@@ -36,7 +36,7 @@ class Traits:
         reject: Members that change the answer and are refused.
     """
 
-    completion_tokens: bool = False
+    max_tokens: Literal["", "max_tokens", "max_completion_tokens"] = ""
     sampling: Literal["always", "never", "unless_reasoning", "at_none"] = "always"
     efforts: Mapping[str, str] = field(default_factory=lambda: EMPTY)
     drop: frozenset[str] = frozenset()
@@ -52,6 +52,7 @@ class Traits:
 
 
 PLAIN = Traits()
+_NEW: Literal["max_completion_tokens"] = "max_completion_tokens"
 _STOP = frozenset({"stop"})
 _PARALLEL = frozenset({"parallel_tool_calls"})
 _PENALTIES = frozenset({"presence_penalty", "frequency_penalty"})
@@ -65,15 +66,19 @@ _GRADES = _words("low", "medium", "high")
 
 # The first pattern that matches decides. From 5.1 to 5.4 the default effort is `none`, from 5.5 `medium`.
 _TABLE: tuple[tuple[re.Pattern[str], Traits], ...] = (
-    (re.compile(r"gpt-5[\d.]*-chat"), Traits(True)),
-    (re.compile(r"gpt-5\.1(?!\d)"), Traits(True, "unless_reasoning", _words("none", *_GRADES), reject=_STOP)),
-    (re.compile(r"gpt-5\.[2-4](?!\d)"), Traits(True, "unless_reasoning", reject=_STOP)),
-    (re.compile(r"gpt-5\.\d"), Traits(True, "at_none", reject=_STOP)),
-    (re.compile(r"gpt-5"), Traits(True, "never", _words("minimal", *_GRADES), reject=_STOP)),
-    (re.compile(r"gpt-[6-9](?!\d)"), Traits(True, "at_none", reject=_STOP)),
+    (re.compile(r"gpt-5[\d.]*-chat"), Traits(_NEW)),
+    (re.compile(r"gpt-5\.1(?!\d)"), Traits(_NEW, "unless_reasoning", _words("none", *_GRADES), reject=_STOP)),
+    (re.compile(r"gpt-5\.[2-4](?!\d)"), Traits(_NEW, "unless_reasoning", reject=_STOP)),
+    (re.compile(r"gpt-5\.\d"), Traits(_NEW, "at_none", reject=_STOP)),
+    (re.compile(r"gpt-5"), Traits(_NEW, "never", _words("minimal", *_GRADES), reject=_STOP)),
+    (re.compile(r"gpt-[6-9](?!\d)"), Traits(_NEW, "at_none", reject=_STOP)),
     (re.compile(r"gpt-[34]"), Traits(drop=frozenset({"reasoning_effort", "verbosity"}))),
-    (re.compile(r"(o1|o3-mini)(?![a-z0-9])"), Traits(True, "never", _GRADES, _PARALLEL)),
-    (re.compile(r"o[1-9](?![a-z0-9])"), Traits(True, "never", _GRADES, _PARALLEL, _STOP)),
+    (re.compile(r"(o1|o3-mini)(?![a-z0-9])"), Traits(_NEW, "never", _GRADES, _PARALLEL)),
+    (re.compile(r"o[1-9](?![a-z0-9])"), Traits(_NEW, "never", _GRADES, _PARALLEL, _STOP)),
+    # Kimi's thinking models have one temperature each and refuse any other.
+    (re.compile(r"kimi-k[3-9](?!\d)"), Traits(_NEW, "never")),
+    (re.compile(r"kimi-k2\.[5-9]|kimi.*thinking"), Traits("max_tokens", "never")),
+    (re.compile(r"kimi|moonshot"), Traits("max_tokens")),
     (re.compile(r"grok-3-mini"), Traits(drop=_PENALTIES, reject=_STOP)),
     (
         re.compile(r"grok-4(\.20)?(?![.\d])(?!.*non-reasoning)"),

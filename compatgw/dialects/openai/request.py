@@ -99,7 +99,7 @@ def _limit(body: dict[str, Any], target: Target, traits: Traits, left: Leftovers
         left.clamp(asked, value)
     name: str = target.quirks.max_tokens
     if name == "both":
-        name = "max_completion_tokens" if traits.completion_tokens else asked
+        name = traits.max_tokens or asked
     body[name] = value
 
 

@@ -87,7 +87,9 @@ def closed(index: int) -> bytes:
 
 def texted(index: int, *pieces: str) -> bytes:
     """A text block in pieces."""
-    return opened(index, text("")) + b"".join(delta(index, "text_delta", text=piece) for piece in pieces) + closed(index)
+    return (
+        opened(index, text("")) + b"".join(delta(index, "text_delta", text=piece) for piece in pieces) + closed(index)
+    )
 
 
 def called(index: int, id: str, *fragments: str, name: str = "get_weather") -> bytes:
@@ -99,7 +101,9 @@ def called(index: int, id: str, *fragments: str, name: str = "get_weather") -> b
 def thought(index: int, *pieces: str, signature: str = "c2ln") -> bytes:
     """A thinking block in pieces, with its signature."""
     deltas = b"".join(delta(index, "thinking_delta", thinking=piece) for piece in pieces)
-    return opened(index, thinking("", "")) + deltas + delta(index, "signature_delta", signature=signature) + closed(index)
+    return (
+        opened(index, thinking("", "")) + deltas + delta(index, "signature_delta", signature=signature) + closed(index)
+    )
 
 
 def ended(stop: str | None = "end_turn", usage: Json | None = None, **members: Any) -> bytes:

@@ -57,7 +57,9 @@ def context(outgoing: Outgoing | None = None, model: str = MODERN, **memo: Any) 
     return Context(target(model), id="chatcmpl-ours", created=1_780_000_000, memo=known)
 
 
-def encode(model: str = MODERN, messages: Sequence[Json] = (HI,), where: Json | None = None, **members: Any) -> Outgoing:
+def encode(
+    model: str = MODERN, messages: Sequence[Json] = (HI,), where: Json | None = None, **members: Any
+) -> Outgoing:
     """The request as it is sent; `where` holds members of the target."""
     request: Any = {"model": "m", "messages": list(messages), **members}
     before = orjson.dumps(request)
@@ -86,7 +88,10 @@ def sent(model: str = MODERN, messages: Sequence[Json] = (HI,), where: Json | No
 
 def user(*parts: Json | str) -> Json:
     """A user's message."""
-    return {"role": "user", "content": list(parts) if any(isinstance(p, dict) for p in parts) else "".join(map(str, parts))}
+    return {
+        "role": "user",
+        "content": list(parts) if any(isinstance(p, dict) for p in parts) else "".join(map(str, parts)),
+    }
 
 
 def said(text: str | None = None, *calls: Json, **more: Any) -> Json:

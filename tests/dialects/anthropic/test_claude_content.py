@@ -155,7 +155,11 @@ def test_marks_of_both_vendors_are_carried(given: dict[str, Any], expected: dict
 def test_a_mark_on_a_message_goes_to_its_last_block() -> None:
     """For every role."""
     messages = [
-        {"role": "system", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "cache_control": EPHEMERAL},
+        {
+            "role": "system",
+            "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+            "cache_control": EPHEMERAL,
+        },
         {**user({"type": "text", "text": "a"}, image()), "cache_control": EPHEMERAL},
         {**said("x", call("a")), "cache_control": EPHEMERAL},
         result("a", cache_control=EPHEMERAL),
@@ -190,7 +194,12 @@ def test_the_last_four_marks_stay() -> None:
     marked = {**HI, "cache_control": EPHEMERAL}
     members: dict[str, Any] = {
         "tools": [{**tool(), "cache_control": EPHEMERAL}],
-        "messages": [{"role": "system", "content": "s", "cache_control": EPHEMERAL}, HI, said("x", cache_control=EPHEMERAL), marked],
+        "messages": [
+            {"role": "system", "content": "s", "cache_control": EPHEMERAL},
+            HI,
+            said("x", cache_control=EPHEMERAL),
+            marked,
+        ],
     }
     assert encode(**members).clamped == ()
 

@@ -43,7 +43,13 @@ def test_leading_system_and_developer_messages_are_the_system_text() -> None:
     body = sent(
         messages=[
             {"role": "system", "content": "One."},
-            {"role": "developer", "content": [{"type": "text", "text": "Two.", "cache_control": mark}, {"type": "text", "text": "Three."}]},
+            {
+                "role": "developer",
+                "content": [
+                    {"type": "text", "text": "Two.", "cache_control": mark},
+                    {"type": "text", "text": "Three."},
+                ],
+            },
             HI,
         ]
     )
@@ -133,7 +139,12 @@ def test_empty_text_is_left_out(empty: Any) -> None:
 def test_a_refusal_is_text() -> None:
     """In either of its places."""
     body = sent(
-        messages=[HI, {"role": "assistant", "refusal": "No."}, {"role": "assistant", "content": [{"type": "refusal", "refusal": "Never."}]}, HI]
+        messages=[
+            HI,
+            {"role": "assistant", "refusal": "No."},
+            {"role": "assistant", "content": [{"type": "refusal", "refusal": "Never."}]},
+            HI,
+        ]
     )
 
     assert texts(body["messages"][1]) == ["No.", "Never."]
@@ -191,13 +202,20 @@ def test_parallel_results_are_one_message() -> None:
         ("assistant", ["text", "tool_use", "tool_use"]),
         ("user", ["tool_result", "tool_result", "text"]),
     ]
-    assert body["messages"][1]["content"][2] == {"type": "tool_use", "id": "b", "name": "get_weather", "input": {"city": "Oslo"}}
+    assert body["messages"][1]["content"][2] == {
+        "type": "tool_use",
+        "id": "b",
+        "name": "get_weather",
+        "input": {"city": "Oslo"},
+    }
     assert body["messages"][2]["content"][0] == {"type": "tool_result", "tool_use_id": "b", "content": "4 C"}
 
 
 def test_results_are_brought_to_their_calls() -> None:
     """From behind the user's words, and from behind a later answer."""
-    body = sent(messages=[HI, PARALLEL, user("Wait"), result("a"), said("One moment."), result("b"), HI], tools=[tool()])
+    body = sent(
+        messages=[HI, PARALLEL, user("Wait"), result("a"), said("One moment."), result("b"), HI], tools=[tool()]
+    )
 
     assert shape(body["messages"]) == [
         ("user", ["text"]),
@@ -329,7 +347,7 @@ def test_tools_of_the_history_are_declared(model: str) -> None:
     """The API wants them; the model must not call what the caller did not offer."""
     body = sent(model, messages=[HI, said(None, call("a"), call("b", "my tool")), result("a"), result("b"), HI])
 
-    assert [entry["name"] for entry in body["tools"]][0] == "get_weather"
+    assert body["tools"][0]["name"] == "get_weather"
     assert len(body["tools"]) == 2
     assert body["tool_choice"] == {"type": "none"}
 

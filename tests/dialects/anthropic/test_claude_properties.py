@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -28,15 +29,17 @@ PARTS = st.one_of(
     ),
     st.just({"type": "file", "file": {"file_data": f"data:application/pdf;base64,{PDF}", "filename": "a.pdf"}}),
 )
-TEXTS = st.lists(st.builds(lambda text, mark: {"type": "text", "text": text, **mark}, WORDS, MARKS), min_size=1, max_size=2)
+TEXTS = st.lists(
+    st.builds(lambda text, mark: {"type": "text", "text": text, **mark}, WORDS, MARKS), min_size=1, max_size=2
+)
 CALLS = st.one_of(
     st.builds(
-        lambda id, name, arguments: {
-            "id": id, "type": "function", "function": {"name": name, "arguments": arguments}
+        lambda key, name, arguments: {
+            "id": key, "type": "function", "function": {"name": name, "arguments": arguments}
         },
         IDS, NAMES, st.sampled_from(["", "{}", '{"a":1}', "[1]", "{broken", '"text"', "null", '"{\\"a\\":1}"']),
     ),
-    st.builds(lambda id, name: {"id": id, "type": "custom", "custom": {"name": name, "input": "ls"}}, IDS, NAMES),
+    st.builds(lambda key, name: {"id": key, "type": "custom", "custom": {"name": name, "input": "ls"}}, IDS, NAMES),
 )  # fmt: skip
 THOUGHTS = st.lists(
     st.sampled_from(
@@ -60,7 +63,7 @@ MESSAGES = st.lists(
             },
             WORDS | TEXTS, st.lists(CALLS, max_size=3), THOUGHTS,
         ),
-        st.builds(lambda id, content: {"role": "tool", "tool_call_id": id, "content": content}, IDS, WORDS | st.lists(PARTS, max_size=2)),
+        st.builds(lambda key, content: {"role": "tool", "tool_call_id": key, "content": content}, IDS, WORDS | st.lists(PARTS, max_size=2)),
         st.builds(lambda name: {"role": "function", "name": name, "content": "ok"}, NAMES),
         st.builds(lambda name: {"role": "assistant", "function_call": {"name": name, "arguments": "{}"}}, NAMES),
     ),
@@ -74,7 +77,10 @@ SCHEMAS = st.sampled_from(
         {"properties": {"a": {"oneOf": [{"type": "string", "pattern": "x"}, {"type": "null"}]}}},
         {"$ref": "#/$defs/A", "$defs": {"A": {"type": "object", "properties": {"b": {"type": "string"}}}}},
         {"anyOf": [{"type": "object", "properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}}]},
-        {"type": ["object", "null"], "properties": {"l": {"type": "array", "items": {"type": "string"}, "minItems": 3}}},
+        {
+            "type": ["object", "null"],
+            "properties": {"l": {"type": "array", "items": {"type": "string"}, "minItems": 3}},
+        },
     ]
 )
 TOOLS = st.builds(
@@ -96,7 +102,12 @@ OPTIONS = st.fixed_dictionaries(
         "reasoning_effort": st.sampled_from(["none", "minimal", "low", "medium", "high", "xhigh", "max"]),
         "reasoning": st.sampled_from([{"max_tokens": 3000}, {"enabled": True}, {"exclude": True}, {"effort": "low"}]),
         "thinking": st.sampled_from(
-            [{"type": "enabled", "budget_tokens": 2000}, {"type": "enabled"}, {"type": "adaptive"}, {"type": "disabled"}]
+            [
+                {"type": "enabled", "budget_tokens": 2000},
+                {"type": "enabled"},
+                {"type": "adaptive"},
+                {"type": "disabled"},
+            ]
         ),
         "response_format": FORMATS | st.just({"type": "json_object"}),
         "parallel_tool_calls": st.booleans(),
@@ -121,7 +132,10 @@ def requests(draw: st.DrawFn) -> dict[str, Any]:
         first = next(iter(named.values()))
         kind = first["type"]
         one = {"type": kind, kind: {"name": first[kind]["name"]}}
-        some = {"type": "allowed_tools", "allowed_tools": {"mode": draw(st.sampled_from(["auto", "required"])), "tools": [one]}}
+        some = {
+            "type": "allowed_tools",
+            "allowed_tools": {"mode": draw(st.sampled_from(["auto", "required"])), "tools": [one]},
+        }
         choice = draw(st.sampled_from([None, "auto", "none", "required", one, some]))
         if choice is not None:
             request["tool_choice"] = choice
@@ -161,7 +175,15 @@ BLOCKS = st.lists(
     max_size=5,
 )  # fmt: skip
 MEMOS = st.sampled_from(
-    [{}, {"custom": ("free",)}, {"json_tool": "answer"}, {"legacy": True}, {"hidden": True}, {"json_object": True}, {"names": {"f": "my f"}}]
+    [
+        {},
+        {"custom": ("free",)},
+        {"json_tool": "answer"},
+        {"legacy": True},
+        {"hidden": True},
+        {"json_object": True},
+        {"names": {"f": "my f"}},
+    ]
 )
 
 
@@ -199,7 +221,9 @@ def _split(text: str, pieces: int) -> list[str]:
 @given(
     blocks=BLOCKS,
     memo=MEMOS,
-    stop=st.sampled_from(["end_turn", "max_tokens", "tool_use", "pause_turn", "refusal", "stop_sequence", "from_tomorrow"]),
+    stop=st.sampled_from(
+        ["end_turn", "max_tokens", "tool_use", "pause_turn", "refusal", "stop_sequence", "from_tomorrow"]
+    ),
     pieces=st.integers(1, 4),
     data=st.data(),
 )
@@ -209,7 +233,14 @@ def test_a_stream_says_what_the_whole_answer_says(
     """Wherever it is cut, whatever the memo; and the chunks keep the rules."""
     body = streamed(blocks, stop, pieces)
     usage = {"input_tokens": 5, "cache_read_input_tokens": 3, "cache_creation_input_tokens": 2, "output_tokens": 7}
-    message = {"id": "msg_9", "type": "message", "role": "assistant", "model": "m", "content": blocks, "stop_reason": stop}
+    message = {
+        "id": "msg_9",
+        "type": "message",
+        "role": "assistant",
+        "model": "m",
+        "content": blocks,
+        "stop_reason": stop,
+    }
     asked = context(**memo)
     plain = whole(codec().decode(orjson.dumps({**message, "usage": usage}), asked))
     places = data.draw(st.lists(st.integers(0, len(body)), max_size=20))
@@ -232,7 +263,9 @@ def test_a_stream_says_what_the_whole_answer_says(
 @given(noise=st.binary(max_size=40), place=st.integers(0, 10_000))
 def test_noise_in_a_stream_is_a_gateway_error_at_most(noise: bytes, place: int) -> None:
     """No other exception reaches the caller."""
-    body = streamed([{"type": "thinking", "thinking": "Hm", "signature": "c2ln"}, {"type": "text", "text": "Hi"}], "end_turn", 2)
+    body = streamed(
+        [{"type": "thinking", "thinking": "Hm", "signature": "c2ln"}, {"type": "text", "text": "Hi"}], "end_turn", 2
+    )
     try:
         drive(codec().stream(context()), [body[:place], noise, body[place:]])
     except GatewayError:
@@ -243,8 +276,6 @@ def test_the_judge_of_requests_refuses_what_the_api_refuses() -> None:
     """Otherwise the tests here would prove nothing."""
     body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [{"type": "text", "text": " "}]}]}
     good = codec().encode({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}, target())
-    from dataclasses import replace
-
     with pytest.raises(Exception, match="non-whitespace"):
         accepted(replace(good, body=orjson.dumps(body)))
     with pytest.raises(Exception, match="extra"):

@@ -41,7 +41,11 @@ def test_the_worked_example() -> None:
                     "content": "Checking.",
                     "refusal": None,
                     "tool_calls": [
-                        {"id": "toolu_a", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'}}
+                        {
+                            "id": "toolu_a",
+                            "type": "function",
+                            "function": {"name": "get_weather", "arguments": '{"city":"Paris"}'},
+                        }
                     ],
                     "reasoning_content": "Two calls.",
                     "reasoning": "Two calls.",
@@ -133,7 +137,13 @@ def test_the_vendors_own_tools_stay_out_of_the_answer() -> None:
 
 def test_citations_with_an_address_are_annotations() -> None:
     """Of the text that they stand on; those of documents have no place."""
-    web = {"type": "web_search_result_location", "url": "https://x.test/1", "title": "One", "cited_text": "c", "encrypted_index": "e"}
+    web = {
+        "type": "web_search_result_location",
+        "url": "https://x.test/1",
+        "title": "One",
+        "cited_text": "c",
+        "encrypted_index": "e",
+    }
     found = answer(
         text("See "),
         text("this", citations=[web, {"type": "char_location", "cited_text": "c", "document_index": 0}]),
@@ -148,7 +158,13 @@ def test_citations_with_an_address_are_annotations() -> None:
 
 def test_all_thinking_blocks_are_given_out() -> None:
     """Those without text and those that are encrypted too: they have to come back."""
-    found = answer(thinking("One", "s1"), thinking("", "s2"), {"type": "redacted_thinking", "data": "ZA"}, thinking("Two", "s3"), text("a"))
+    found = answer(
+        thinking("One", "s1"),
+        thinking("", "s2"),
+        {"type": "redacted_thinking", "data": "ZA"},
+        thinking("Two", "s3"),
+        text("a"),
+    )
 
     assert found["reasoning_content"] == "OneTwo"
     assert [(e["index"], e["type"], e.get("signature"), e.get("data")) for e in found["reasoning_details"]] == [
@@ -191,7 +207,12 @@ def test_hidden_thinking_keeps_its_signature() -> None:
             {"cached_tokens": 3, "cache_write_tokens": 2},
         ),
         (
-            {"input_tokens": 5, "cache_read_input_tokens": None, "cache_creation_input_tokens": None, "output_tokens": 7},
+            {
+                "input_tokens": 5,
+                "cache_read_input_tokens": None,
+                "cache_creation_input_tokens": None,
+                "output_tokens": 7,
+            },
             5,
             {"cached_tokens": 0, "cache_write_tokens": 0},
         ),
@@ -205,7 +226,9 @@ def test_the_prompt_counts_what_the_cache_did(usage: dict[str, Any], prompt: int
     assert {name: found["prompt_tokens_details"][name] for name in details} == details
 
 
-@pytest.mark.parametrize(("tier", "expected"), [("standard", "default"), ("priority", "priority"), ("batch", None), (None, None)])
+@pytest.mark.parametrize(
+    ("tier", "expected"), [("standard", "default"), ("priority", "priority"), ("batch", None), (None, None)]
+)
 def test_service_tiers_of_answers(tier: str | None, expected: str | None) -> None:
     """In the words of OpenAI, or not at all."""
     assert decoded(message(text("a"), usage={**USAGE, "service_tier": tier}))["service_tier"] == expected
@@ -254,7 +277,10 @@ def test_the_oldest_form_has_one_call() -> None:
     assert found["finish_reason"] == "function_call"
 
 
-SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object", "properties": {"a": {"type": "integer"}}}}}
+SCHEMA = {
+    "type": "json_schema",
+    "json_schema": {"name": "a", "schema": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+}
 
 
 def test_an_answer_through_a_tool_is_text() -> None:
@@ -326,17 +352,42 @@ def test_an_input_that_cannot_be_written_again_is_an_upstream_failure() -> None:
     ("status", "kind", "said", "expected"),
     [
         (400, "invalid_request_error", "max_tokens: 9 > 8", (400, "invalid_value", "max_tokens", Blame.CALLER)),
-        (400, "invalid_request_error", "prompt is too long: 9 tokens > 8 maximum", (400, "context_length_exceeded", "messages", Blame.CONTEXT)),
+        (
+            400,
+            "invalid_request_error",
+            "prompt is too long: 9 tokens > 8 maximum",
+            (400, "context_length_exceeded", "messages", Blame.CONTEXT),
+        ),
         (
             400,
             "invalid_request_error",
             "input length and `max_tokens` exceed context limit: 8 + 9 > 16",
             (400, "context_length_exceeded", "messages", Blame.CONTEXT),
         ),
-        (400, "invalid_request_error", "messages.0.content.1.text: text content blocks must be non-empty", (400, "invalid_value", "messages", Blame.CALLER)),
-        (400, "invalid_request_error", "output_config.format.schema: bad", (400, "invalid_value", "response_format", Blame.CALLER)),
-        (400, "invalid_request_error", "`temperature` is deprecated for this model.", (400, "invalid_value", "temperature", Blame.CALLER)),
-        (400, "invalid_request_error", "Your credit balance is too low", (503, "upstream_unavailable", None, Blame.ACCOUNT)),
+        (
+            400,
+            "invalid_request_error",
+            "messages.0.content.1.text: text content blocks must be non-empty",
+            (400, "invalid_value", "messages", Blame.CALLER),
+        ),
+        (
+            400,
+            "invalid_request_error",
+            "output_config.format.schema: bad",
+            (400, "invalid_value", "response_format", Blame.CALLER),
+        ),
+        (
+            400,
+            "invalid_request_error",
+            "`temperature` is deprecated for this model.",
+            (400, "invalid_value", "temperature", Blame.CALLER),
+        ),
+        (
+            400,
+            "invalid_request_error",
+            "Your credit balance is too low",
+            (503, "upstream_unavailable", None, Blame.ACCOUNT),
+        ),
         (401, "authentication_error", "invalid x-api-key", (502, "upstream_error", None, Blame.CREDENTIAL)),
         (402, "billing_error", "Pay", (503, "upstream_unavailable", None, Blame.ACCOUNT)),
         (403, "permission_error", "No", (502, "upstream_error", None, Blame.CREDENTIAL)),

@@ -23,12 +23,30 @@ STRING = {"type": "string"}
             {"type": "integer", "minimum": 1, "maximum": 9, "description": "A number"},
             {"type": "integer", "description": "A number\n\n{minimum: 1, maximum: 9}"},
         ),
-        ({"type": "string", "pattern": "^a", "default": "a"}, {"type": "string", "description": "{pattern: ^a, default: a}"}),
-        ({"type": "array", "items": STRING, "minItems": 1}, {"type": "array", "items": STRING, "minItems": 1}),
-        ({"type": "array", "items": STRING, "minItems": 2}, {"type": "array", "items": STRING, "description": "{minItems: 2}"}),
         (
-            {"type": "object", "properties": {"a": STRING}, "required": ["a"], "additionalProperties": True, "title": "T"},
-            {"type": "object", "properties": {"a": STRING}, "required": ["a"], "additionalProperties": False, "title": "T"},
+            {"type": "string", "pattern": "^a", "default": "a"},
+            {"type": "string", "description": "{pattern: ^a, default: a}"},
+        ),
+        ({"type": "array", "items": STRING, "minItems": 1}, {"type": "array", "items": STRING, "minItems": 1}),
+        (
+            {"type": "array", "items": STRING, "minItems": 2},
+            {"type": "array", "items": STRING, "description": "{minItems: 2}"},
+        ),
+        (
+            {
+                "type": "object",
+                "properties": {"a": STRING},
+                "required": ["a"],
+                "additionalProperties": True,
+                "title": "T",
+            },
+            {
+                "type": "object",
+                "properties": {"a": STRING},
+                "required": ["a"],
+                "additionalProperties": False,
+                "title": "T",
+            },
         ),
         ({"properties": {"a": {}}}, {"type": "object", "properties": {"a": {}}, "additionalProperties": False}),
         ({"oneOf": [STRING, {"type": "null"}]}, {"anyOf": [STRING, {"type": "null"}]}),
@@ -53,12 +71,18 @@ def test_what_is_outside_the_subset_is_said_in_words(schema: Any, expected: dict
     "schema",
     [
         {
-            "$defs": {"Tag": {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"], "title": "Tag"}},
+            "$defs": {
+                "Tag": {"type": "object", "properties": {"n": {"type": "string"}}, "required": ["n"], "title": "Tag"}
+            },
             "type": "object",
             "title": "Page",
             "properties": {
                 "tags": {"type": "array", "items": {"$ref": "#/$defs/Tag"}, "title": "Tags"},
-                "size": {"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}], "default": None, "title": "Size"},
+                "size": {
+                    "anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}],
+                    "default": None,
+                    "title": "Size",
+                },
             },
             "required": ["tags"],
         },
@@ -93,7 +117,12 @@ def _without_words(value: Any) -> Any:
             {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a", "b"]},
         ),
         (
-            {"oneOf": [{"properties": {"a": {}, "k": {}}, "required": ["a", "k"]}, {"properties": {"k": {}}, "required": ["k"]}]},
+            {
+                "oneOf": [
+                    {"properties": {"a": {}, "k": {}}, "required": ["a", "k"]},
+                    {"properties": {"k": {}}, "required": ["k"]},
+                ]
+            },
             {
                 "type": "object",
                 "properties": {"a": {}, "k": {}},

@@ -54,7 +54,12 @@ def test_the_worked_example() -> None:
             ended("tool_use", {"input_tokens": 11, "output_tokens": 7}),
         )
     ]
-    frame = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_780_000_000, "model": "claude-sonnet-5-5"}
+    frame = {
+        "id": "chatcmpl-1",
+        "object": "chat.completion.chunk",
+        "created": 1_780_000_000,
+        "model": "claude-sonnet-5-5",
+    }
 
     def chunk(delta: Any, finish: str | None = None) -> Any:
         return {**frame, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}]}
@@ -89,7 +94,13 @@ def test_the_worked_example() -> None:
 
 def test_thinking_then_text_then_a_call() -> None:
     """Each in its own members, with the signature in the entry of its block."""
-    found = streamed(start(), thought(0, "Let me", " see", signature="s1"), texted(1, "Hi"), called(2, "toolu_a", PARIS), ended("tool_use"))
+    found = streamed(
+        start(),
+        thought(0, "Let me", " see", signature="s1"),
+        texted(1, "Hi"),
+        called(2, "toolu_a", PARIS),
+        ended("tool_use"),
+    )
     answer = found["choices"][0]["message"]
 
     assert (answer["reasoning_content"], answer["reasoning"], answer["content"]) == ("Let me see", "Let me see", "Hi")
@@ -130,7 +141,11 @@ def test_several_thinking_blocks_keep_apart() -> None:
 
 def test_the_last_signature_counts() -> None:
     """It overwrites, it is not added to."""
-    block = opened(0, thinking("", "")) + delta(0, "signature_delta", signature="s1") + delta(0, "signature_delta", signature="s2")
+    block = (
+        opened(0, thinking("", ""))
+        + delta(0, "signature_delta", signature="s1")
+        + delta(0, "signature_delta", signature="s2")
+    )
     found = streamed(start(), block, closed(0), texted(1, "Hi"), ended())
 
     assert found["choices"][0]["message"]["reasoning_details"][0]["signature"] == "s2"
@@ -138,7 +153,9 @@ def test_the_last_signature_counts() -> None:
 
 def test_hidden_thinking_keeps_its_signature() -> None:
     """As in a whole answer."""
-    found = streamed(start(), thought(0, "Secret", signature="s1"), texted(1, "Hi"), ended(), asked=context(hidden=True))
+    found = streamed(
+        start(), thought(0, "Secret", signature="s1"), texted(1, "Hi"), ended(), asked=context(hidden=True)
+    )
     answer = found["choices"][0]["message"]
 
     assert "Secret" not in str(found)
@@ -210,14 +227,21 @@ def test_finish_reasons_of_streams(stop: str, expected: str) -> None:
 
 def test_a_refusal_in_a_stream_says_why() -> None:
     """In the member that clients read."""
-    found = streamed(start(), ended("refusal", stop_details={"type": "refusal", "explanation": "Blocked."}))["choices"][0]
+    found = streamed(start(), ended("refusal", stop_details={"type": "refusal", "explanation": "Blocked."}))["choices"][
+        0
+    ]
 
     assert (found["message"]["refusal"], found["finish_reason"]) == ("Blocked.", "content_filter")
 
 
 def test_usage_is_merged_over_the_events() -> None:
     """The last word on each number counts, and a null is no word."""
-    usage = {"output_tokens": 9, "input_tokens": None, "cache_read_input_tokens": 4, "output_tokens_details": {"thinking_tokens": 2}}
+    usage = {
+        "output_tokens": 9,
+        "input_tokens": None,
+        "cache_read_input_tokens": 4,
+        "output_tokens_details": {"thinking_tokens": 2},
+    }
     found = streamed(start(), texted(0, "a"), ended(usage=usage))["usage"]
 
     assert (found["prompt_tokens"], found["completion_tokens"], found["total_tokens"]) == (15, 9, 24)
@@ -295,12 +319,21 @@ def test_names_come_back_in_streams() -> None:
 
 def test_custom_and_function_calls_count_together() -> None:
     """The input of a custom tool comes in one piece, unwrapped."""
-    body = [start(), called(0, "toolu_a", '{"inp', 'ut":"ls', ' -l"}', name="sh"), called(1, "toolu_b", PARIS), ended("tool_use")]
+    body = [
+        start(),
+        called(0, "toolu_a", '{"inp', 'ut":"ls', ' -l"}', name="sh"),
+        called(1, "toolu_b", PARIS),
+        ended("tool_use"),
+    ]
 
     assert deltas(*body, asked=context(custom=("sh",)))[1:] == [
         {"tool_calls": [{"index": 0, "id": "toolu_a", "type": "custom", "custom": {"name": "sh", "input": ""}}]},
         {"tool_calls": [{"index": 0, "custom": {"input": "ls -l"}}]},
-        {"tool_calls": [{"index": 1, "id": "toolu_b", "type": "function", "function": {"name": "get_weather", "arguments": ""}}]},
+        {
+            "tool_calls": [
+                {"index": 1, "id": "toolu_b", "type": "function", "function": {"name": "get_weather", "arguments": ""}}
+            ]
+        },
         {"tool_calls": [{"index": 1, "function": {"arguments": PARIS}}]},
     ]
 
@@ -376,7 +409,17 @@ def test_done_is_known_at_the_last_event() -> None:
         start() + texted(0, "Hi") + start(id="msg_2") + texted(0, "Ho") + ended(),
         start() + called(0, "toolu_a", "{") + start(id="msg_2") + ended(),
     ],
-    ids=["nothing", "no content", "no end", "no stop", "no reason", "null reason", "half an event", "two texts", "two calls"],
+    ids=[
+        "nothing",
+        "no content",
+        "no end",
+        "no stop",
+        "no reason",
+        "null reason",
+        "half an event",
+        "two texts",
+        "two calls",
+    ],
 )
 def test_a_stream_that_is_not_whole_is_interrupted(body: bytes) -> None:
     """Half an answer is never given out as a whole one."""

@@ -289,7 +289,10 @@ def replayed(model: str = MODERN, **members: Any) -> list[dict[str, Any]]:
     ("members", "expected"),
     [
         ({"reasoning_details": [thought()]}, [BLOCK]),
-        ({"reasoning_details": [thought(""), ENCRYPTED, thought("2")]}, [{**BLOCK, "thinking": ""}, REDACTED, {**BLOCK, "thinking": "2"}]),
+        (
+            {"reasoning_details": [thought(""), ENCRYPTED, thought("2")]},
+            [{**BLOCK, "thinking": ""}, REDACTED, {**BLOCK, "thinking": "2"}],
+        ),
         ({"thinking_blocks": [BLOCK, REDACTED]}, [BLOCK, REDACTED]),
         ({"reasoning_details": [thought("1")], "thinking_blocks": [BLOCK]}, [{**BLOCK, "thinking": "1"}]),
         ({"reasoning_content": "Hm", "reasoning": "Hm"}, []),
@@ -297,7 +300,15 @@ def replayed(model: str = MODERN, **members: Any) -> list[dict[str, Any]]:
         ({"thinking_blocks": [{"type": "thinking", "thinking": "Hm"}]}, []),
         ({"reasoning_details": [{**thought(), "format": "openai-responses-v1"}]}, []),
         ({"reasoning_details": [{k: v for k, v in thought().items() if k != "format"}]}, []),
-        ({"reasoning_details": ["odd", {"type": "reasoning.summary", "summary": "s", "format": "anthropic-claude-v1"}]}, []),
+        (
+            {
+                "reasoning_details": [
+                    "odd",
+                    {"type": "reasoning.summary", "summary": "s", "format": "anthropic-claude-v1"},
+                ]
+            },
+            [],
+        ),
         ({"reasoning_details": "odd", "thinking_blocks": "odd"}, []),
         # Pieces of a stream that a client only collected.
         (

@@ -134,11 +134,17 @@ def test_allowed_tools_are_the_only_ones_sent(mode: str, kind: str) -> None:
         ({"tools": [tool()], "tool_choice": named("nope")}, "tool_choice.function.name"),
         ({"functions": [{"name": "f"}], "function_call": {"name": "nope"}}, "function_call.name"),
         (
-            {"tools": [tool()], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [named("nope")]}}},
+            {
+                "tools": [tool()],
+                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [named("nope")]}},
+            },
             "tool_choice.allowed_tools.tools[0]",
         ),
         (
-            {"tools": [tool()], "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}},
+            {
+                "tools": [tool()],
+                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}},
+            },
             "tool_choice.allowed_tools.tools",
         ),
         ({"tools": [tool(parameters={"type": "array"})]}, "tools[0].function.parameters"),
@@ -228,7 +234,10 @@ def test_good_names_and_ids_are_left_alone() -> None:
 
 # --- formats ---------------------------------------------------------------------------------
 
-FORMAT = {"type": "json_schema", "json_schema": {"name": "city", "strict": True, "description": "A city.", "schema": SCHEMA}}
+FORMAT = {
+    "type": "json_schema",
+    "json_schema": {"name": "city", "strict": True, "description": "A city.", "schema": SCHEMA},
+}
 STRICT = {**SCHEMA, "additionalProperties": False}
 
 
@@ -254,7 +263,11 @@ def test_a_schema_is_a_native_format(model: str) -> None:
             ["get_weather", "json_response"],
             {"type": "any", "disable_parallel_tool_use": True},
         ),
-        ({"tools": [tool()], "tool_choice": "none"}, ["get_weather", "json_response"], {"type": "tool", "name": "json_response"}),
+        (
+            {"tools": [tool()], "tool_choice": "none"},
+            ["get_weather", "json_response"],
+            {"type": "tool", "name": "json_response"},
+        ),
         ({"tools": [tool()], "tool_choice": "required"}, ["get_weather"], {"type": "any"}),
     ],
 )
@@ -294,7 +307,7 @@ def test_a_json_object_is_asked_for_in_words(wanted: dict[str, Any]) -> None:
     outgoing = encode(messages=messages, response_format=wanted)
     body = sent(messages=messages, response_format=wanted)
 
-    assert [block["text"] for block in body["system"]][0] == "Be brief."
+    assert body["system"][0]["text"] == "Be brief."
     assert "one JSON object" in body["system"][1]["text"]
     assert outgoing.clamped == (("response_format", "instruction"),)
     assert outgoing.memo == {"json_object": True}
