@@ -3,7 +3,7 @@
 A dialect takes message, code and type out of its own envelope and hands them to `judge`;
 `extract` does so for the many envelopes of OpenAI-like servers. The rules:
 
-* 401, 403, and a 400 about the key: our credential, 502, and never a word about the key.
+* 401, 403 (but for flagged input), and a 400 about the key: our credential, 502, and never a word about the key.
 * 402, "credit balance", exhausted quota: our account, 503.
 * 404, or a text that says the model is unknown: the model, 404.
 * 429, and a 413 that speaks of a rate: the upstream's limit, 429 with its Retry-After.
@@ -61,7 +61,8 @@ _MODEL = re.compile(
     re.IGNORECASE,
 )
 _BLOCKED = re.compile(
-    r"content.?(filter|policy|management)|responsibleai|data_inspection_failed|safety (system|policy)|content_blocked",
+    r"content.?(filter|policy|management)|responsibleai|data_inspection_failed|safety (system|policy)|content_blocked"
+    r"|input was flagged",
     re.IGNORECASE,
 )
 # Z.ai numbers its refusals: an empty balance, and its content filter.
@@ -94,33 +95,16 @@ def judge(
         retry_after: Seconds, when the upstream said so.
     """
     text = f"{message} {code} {kind}"
-    where = f"{target.provider} (model '{target.model}')"
-    common: dict[str, Any] = {"upstream_status": status}
-    if status in (401, 403) or (status in (400, 498) and _CREDENTIAL.search(text)):
-        return UpstreamFailure(
-            f"{where} refused this gateway's own credential. Its operator has to check the key of that provider.",
-            blame=Blame.CREDENTIAL,
-            should_retry=False,
-            **common,
-        )
-    if status == 402 or (status in (400, 429) and (code == _ACCOUNT_CODE or _ACCOUNT.search(text))):
-        return UpstreamUnavailable(
-            f"{where} is not serving this gateway's account at the moment: its quota or balance is used up.",
-            blame=Blame.ACCOUNT,
-            retry_after=retry_after,
-            should_retry=False,
-            **common,
-        )
     if status == 413 and _RATE.search(text) and not _CONTEXT.search(text):
         status = 429
+    common: dict[str, Any] = {"upstream_status": status}
+    blocked = code == _BLOCKED_CODE or bool(_BLOCKED.search(text))
+    where = f"{target.provider} (model '{target.model}')"
+    if not (status == 403 and blocked) and (found := _operators(status, text, code, where, retry_after)) is not None:
+        return found
     if status in (400, 413, 422, 429, 500) and _CONTEXT.search(text):
         return UpstreamRejected(
-            message,
-            blame=Blame.CONTEXT,
-            status=400,
-            param="messages",
-            code="context_length_exceeded",
-            **common,
+            message, blame=Blame.CONTEXT, status=400, param="messages", code="context_length_exceeded", **common
         )
     if status == 404 or (status in (400, 422) and _MODEL.search(text)):
         return UpstreamModelMissing(
@@ -131,23 +115,34 @@ def judge(
             f"{where} is limiting requests: {message}", blame=Blame.LIMIT, retry_after=retry_after, **common
         )
     if 400 <= status < 500 and status not in (408, 409, 424, 425, 498, 499):
-        if code == _BLOCKED_CODE or _BLOCKED.search(text):
-            return UpstreamRejected(
-                message, blame=Blame.CALLER, status=400, param=param, code="content_blocked", **common
-            )
-        return UpstreamRejected(
-            message,
-            blame=Blame.CALLER,
-            status=400 if status == 422 else status,
-            param=param,
-            code=_caller_code(status, text),
-            **common,
-        )
+        own = 400 if blocked or status == 422 else status
+        word = "content_blocked" if blocked else _caller_code(status, text)
+        return UpstreamRejected(message, blame=Blame.CALLER, status=own, param=param, code=word, **common)
     if status in (408, 504):
         return UpstreamTimeout(f"{where} timed out: {message}", retry_after=retry_after, **common)
     if status in (498, 503, 529):
         return UpstreamUnavailable(f"{where} is overloaded or down: {message}", retry_after=retry_after, **common)
     return UpstreamFailure(f"{where} failed: {message}", retry_after=retry_after, **common)
+
+
+def _operators(status: int, text: str, code: str, where: str, retry_after: float | None) -> UpstreamFailure | None:
+    """The failure of what the operator brought along, key or money; None when it is another's."""
+    if status in (401, 403) or (status in (400, 498) and _CREDENTIAL.search(text)):
+        return UpstreamFailure(
+            f"{where} refused this gateway's own credential. Its operator has to check the key of that provider.",
+            blame=Blame.CREDENTIAL,
+            should_retry=False,
+            upstream_status=status,
+        )
+    if status == 402 or (status in (400, 429) and (code == _ACCOUNT_CODE or _ACCOUNT.search(text))):
+        return UpstreamUnavailable(
+            f"{where} is not serving this gateway's account at the moment: its quota or balance is used up.",
+            blame=Blame.ACCOUNT,
+            retry_after=retry_after,
+            should_retry=False,
+            upstream_status=status,
+        )
+    return None
 
 
 def _caller_code(status: int, text: str) -> str:

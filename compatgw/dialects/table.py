@@ -16,8 +16,5 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import Dialect
 
 DIALECTS: Mapping[str, Dialect] = MappingProxyType(
-    {
-        dialect.name: dialect
-        for dialect in (openai.DIALECT, anthropic.DIALECT, gemini.DIALECT, cohere.DIALECT)
-    }
+    {dialect.name: dialect for dialect in (openai.DIALECT, anthropic.DIALECT, gemini.DIALECT, cohere.DIALECT)}
 )

@@ -10,17 +10,17 @@ What does not live here: members beside `messages` (`request.py`).
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from compatgw.dialects import ids, media
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from compatgw.dialects.base import Leftovers, Quirks
 
-    Message = Mapping[str, Any]
+Message: TypeAlias = Mapping[str, Any]
 
 # What answers of one vendor or another carry and clients send back; no request has it.
 _ECHOES = frozenset(
@@ -44,8 +44,13 @@ NAME = "messages[].name"
 REFUSAL = "messages[].refusal"
 CACHE = "cache_control"
 _ID_LIMIT = 40
-_ID_LIMITS = {"any": sys.maxsize, "40": _ID_LIMIT}
-_MISTRAL_ID = 9
+# Up to which length an id needs no look, by `tool_ids`; what becomes of one that does.
+_ID_LIMITS = {"any": 2**31, "40": _ID_LIMIT}
+_RENAMED: Mapping[str, Callable[[str], str]] = {
+    "any": lambda id: id,
+    "40": lambda id: id if len(id) <= _ID_LIMIT else ids.portable(id, _ID_LIMIT),
+    "mistral": lambda id: ids.base62(id, 9),
+}
 _EXTENSIONS = {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md", "text/csv": "csv"}
 
 
@@ -113,6 +118,7 @@ class _History:
         self.quirks = quirks
         self.left = left
         self.names: dict[str, str] = {}
+        self.rename = _RENAMED[quirks.tool_ids]
         self.rules: dict[str, Callable[[Message, int], Message]] = {
             "system": self.instructions,
             "developer": self.instructions,
@@ -188,17 +194,10 @@ class _History:
             self.names[call["id"]] = body["name"]
             if len(body) > 2:
                 body = {"name": body["name"], "arguments": body["arguments"]}
-        changed = {"id": self.id(call["id"]), "type": kind, kind: body}
+        changed = {"id": self.rename(call["id"]), "type": kind, kind: body}
         if "extra_content" in call and self.quirks.reasoning_back in ("always", "details"):
             changed["extra_content"] = call["extra_content"]
         return changed
-
-    def id(self, id: str) -> str:
-        if self.quirks.tool_ids == "mistral":
-            return ids.base62(id, _MISTRAL_ID)
-        if self.quirks.tool_ids == "40" and len(id) > _ID_LIMIT:
-            return ids.portable(id, _ID_LIMIT)
-        return id
 
     def remember(self, message: Message, changed: dict[str, Any]) -> None:
         """Puts back the reasoning that this upstream wants to see again."""
@@ -218,7 +217,7 @@ class _History:
 
     def tool(self, message: Message, index: int) -> Message:
         id = message["tool_call_id"]
-        changed = {**self.user(message, index), "tool_call_id": self.id(id)}
+        changed = {**self.user(message, index), "tool_call_id": self.rename(id)}
         if self.quirks.tool_names:
             name = message.get("name") or self.names.get(id)
             if name:

@@ -265,12 +265,14 @@ class OpenAIStream:
         first = state is None
         if state is None:
             state = self._begin(index, out)
+        if state.finish is not None:
+            return  # the choice has said that it is over
         given = choice.get("delta")
         if not isinstance(given, dict):
             given = {}
         word = choice.get("finish_reason")
         delta = state.delta(given, first=first, last=bool(word))
-        ending = None if state.finish is not None else finish.reason(word, bool(state.calls), self._context.target)
+        ending = finish.reason(word, bool(state.calls), self._context.target)
         tail = self._tail(state) if ending is not None else None
         if data is not None and not tail and self._unchanged(choice, chunk, index, delta, ending):
             choice.setdefault("logprobs", None)
@@ -289,7 +291,7 @@ class OpenAIStream:
             state.finish = ending
             self._plain.discard(index)
             self._open.discard(index)
-        elif state.finish is None:
+        else:
             self._open.add(index)
             if state.settled:
                 self._plain.add(index)
