@@ -47,9 +47,9 @@ _ID_LIMIT = 40
 # Up to which length an id needs no look, by `tool_ids`; what becomes of one that does.
 _ID_LIMITS = {"any": 2**31, "40": _ID_LIMIT}
 _RENAMED: Mapping[str, Callable[[str], str]] = {
-    "any": lambda id: id,
-    "40": lambda id: id if len(id) <= _ID_LIMIT else ids.portable(id, _ID_LIMIT),
-    "mistral": lambda id: ids.base62(id, 9),
+    "any": lambda own: own,
+    "40": lambda own: own if len(own) <= _ID_LIMIT else ids.portable(own, _ID_LIMIT),
+    "mistral": lambda own: ids.base62(own, 9),
 }
 _EXTENSIONS = {"application/pdf": "pdf", "text/plain": "txt", "text/markdown": "md", "text/csv": "csv"}
 
