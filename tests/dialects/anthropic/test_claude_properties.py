@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -277,6 +276,6 @@ def test_the_judge_of_requests_refuses_what_the_api_refuses() -> None:
     body = {"model": "m", "max_tokens": 1, "messages": [{"role": "user", "content": [{"type": "text", "text": " "}]}]}
     good = codec().encode({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}, target())
     with pytest.raises(Exception, match="non-whitespace"):
-        accepted(replace(good, body=orjson.dumps(body)))
+        accepted(good._replace(body=orjson.dumps(body)))
     with pytest.raises(Exception, match="extra"):
-        accepted(replace(good, body=orjson.dumps({**orjson.loads(good.body), "seed": 1})))
+        accepted(good._replace(body=orjson.dumps({**orjson.loads(good.body), "seed": 1})))

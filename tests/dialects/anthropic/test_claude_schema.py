@@ -113,6 +113,15 @@ def _without_words(value: Any) -> Any:
             {"type": "object", "properties": {"a": {}}, "$defs": {"A": {"type": "object", "properties": {"a": {}}}}},
         ),
         (
+            {"anyOf": [{"$ref": "#/$defs/A"}], "$defs": {"A": {"type": "object", "properties": {"a": {}}}}},
+            {
+                "type": "object",
+                "properties": {"a": {}},
+                "$defs": {"A": {"type": "object", "properties": {"a": {}}}},
+                "description": "Give one of these sets of members: a",
+            },
+        ),
+        (
             {"allOf": [{"properties": {"a": {}}, "required": ["a"]}, {"properties": {"b": {}}, "required": ["b"]}]},
             {"type": "object", "properties": {"a": {}, "b": {}}, "required": ["a", "b"]},
         ),

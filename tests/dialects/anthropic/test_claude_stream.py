@@ -459,6 +459,13 @@ def test_an_error_event_is_judged(kind: str, status: int, code: str, named: bool
         assert (caught.value.status, caught.value.code) == (status, code)
 
 
+def test_an_error_without_a_type_is_an_error() -> None:
+    """As servers that imitate this protocol write it."""
+    with pytest.raises(UpstreamFailure) as caught:
+        pieces(start(), b'data: {"error":{"message":"Sorry","code":"rate_limit_exceeded"}}\n\n')
+    assert caught.value.status == 429
+
+
 @pytest.mark.parametrize("data", [b"data: {\n\n", b"data: []\n\n", b"data: null\n\n", b"event: x\ndata: <html>\n\n"])
 def test_events_that_are_no_objects_are_an_upstream_failure(data: bytes) -> None:
     """502."""
@@ -476,12 +483,14 @@ def test_an_endless_event_is_an_upstream_failure() -> None:
 def test_values_of_a_wrong_type_do_no_harm() -> None:
     """They are left out."""
     found = streamed(
-        start(id=7, model=None, usage="x"),
+        event("message_start", message=None),
+        start(id=7, model=None, usage="x", content=["x"]),
         event("content_block_start", index="0", content_block=[]),
         event("content_block_delta", index=0, delta="x"),
         event("content_block_delta", index=0, delta={"type": "text_delta", "text": 5}),
         event("content_block_delta", index=0, delta={"type": "thinking_delta", "thinking": "Hm"}),
         event("content_block_delta", index=5, delta={"type": "citations_delta", "citation": 1}),
+        event("content_block_stop", index=0),
         texted(0, "Hi"),
         event("message_delta", delta=[], usage={"output_tokens": "x"}),
         ended(),

@@ -128,6 +128,27 @@ def test_every_form_of_the_wish_is_read(members: dict[str, Any], thinking: Any, 
     assert planned(MODERN, **members)[:2] == (thinking, effort)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"type": "adaptive"}, budget(16_384)),
+        ({"type": "enabled"}, budget(16_384)),
+        ({"type": "enabled", "display": "omitted"}, {**budget(16_384), "display": "omitted"}),
+    ],
+)
+def test_older_models_get_a_budget_for_the_vendors_newer_form(given: dict[str, Any], expected: dict[str, Any]) -> None:
+    """And for the forms of vendors that have no budget."""
+    assert planned(MANUAL, thinking=given)[0] == expected
+
+
+def test_no_budget_fits_into_a_very_short_answer() -> None:
+    """Where the model's own limit leaves no room for both."""
+    where = {"max_output": 1000}
+
+    assert encode(MANUAL, reasoning_effort="low", where=where).dropped == ("reasoning_effort",)
+    assert sent(MANUAL, reasoning_effort="low", where=where)["max_tokens"] == 1000
+
+
 def test_members_of_other_vendors_inside_thinking_are_left_out() -> None:
     """The API takes no unknown ones."""
     outgoing = encode(MANUAL, thinking={**budget(2000), "clear_thinking": False})
