@@ -56,8 +56,8 @@ class GatedUpstream:
                 if self._tokens:
                     self._tokens -= 1
                     return True
-            waiting = asyncio.ensure_future(event.wait())
-            await asyncio.wait({waiting, gone}, return_when=asyncio.FIRST_COMPLETED)
+            waiting: asyncio.Future[Any] = asyncio.ensure_future(event.wait())
+            await asyncio.wait([waiting, gone], return_when=asyncio.FIRST_COMPLETED)
             waiting.cancel()
             if gone.done():
                 return False

@@ -398,7 +398,7 @@ def stream_cohere(body: bytes) -> Said:
                 _cohere_usage(said, event["delta"].get("usage") or {})
     said.failed = word not in _COHERE
     choice.calls = [(name, arguments(text) or {}) for name, text in calls]
-    choice.finish = _finish(_COHERE.get(word, ""), choice)
+    choice.finish = _finish(_COHERE.get(word or "", ""), choice)
     return said
 
 

@@ -58,13 +58,13 @@ def _dict(hint: Any, extra: Any, made: dict[Any, Any]) -> Any:
     hints = typing_extensions.get_type_hints(hint, include_extras=True)
     members = {}
     for name, inner in hints.items():
-        origin = typing.get_origin(inner)
+        origin: Any = typing.get_origin(inner)
         required = origin is typing_extensions.Required or (
             name in hint.__required_keys__ and origin is not typing_extensions.NotRequired
         )
         rebuilt = _rebuilt(inner, extra, made)
         members[name] = rebuilt if required else typing_extensions.NotRequired[rebuilt]
-    strict = typing_extensions.TypedDict(hint.__name__, members)  # type: ignore[operator,misc]
+    strict = typing_extensions.TypedDict(hint.__name__, members)  # type: ignore[misc]
     return with_config(ConfigDict(extra=extra))(strict)
 
 

@@ -26,7 +26,7 @@ PNG = "iVBORw0KGgoAAAANSUhEUg=="
 def send(request: dict[str, Any], model: str = MODEL, **target: Any) -> tuple[dict[str, Any], Outgoing]:
     assert DIALECT.chat is not None
     outgoing = DIALECT.chat.encode(
-        {"model": "cohere/x", "messages": HI, **request},  # type: ignore[arg-type]
+        cast("ChatRequest", {"model": "cohere/x", "messages": HI, **request}),
         Target(provider="Cohere", model=model, **target),
     )
     return accepted(outgoing.body), outgoing
