@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 import pytest
@@ -12,6 +12,9 @@ from compatgw.dialects.cohere import DIALECT
 from compatgw.errors import InvalidRequest, UnsupportedParameter
 
 from .judges import accepted
+
+if TYPE_CHECKING:
+    from compatgw.wire.chat import ChatRequest
 
 MODEL = "command-a-03-2025"
 REASONING = "command-a-reasoning-08-2025"
