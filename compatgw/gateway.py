@@ -8,7 +8,6 @@ What does not live here: how anything is done.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 import os
 import random as random_module
@@ -19,6 +18,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
+from pydantic import TypeAdapter, ValidationError
 from typing_extensions import Unpack
 
 from compatgw import config as settings_module
@@ -107,6 +107,9 @@ class Gateway:
     ) -> None:
         env = os.environ if environ is None else environ
         self.settings = settings_module.load(config, settings, env)
+        for host, scope in self.settings.hosts.items():
+            if scope not in self.settings.scopes:
+                raise ConfigError(f"Setting 'hosts': '{host}' leads to '{scope}', which is not one of 'scopes'.")
         chat.validator()
         deployments, endpoints = _deploy(self.settings, env)
         try:
@@ -274,6 +277,8 @@ def _deploy(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, D
 
 
 def _endpoint(name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str]) -> Endpoint:
+    if own.app is not None and not callable(own.app):
+        raise ConfigError(f"Setting 'providers.{name}.app' must be an ASGI application.")
     base_url = (own.base_url or row.base_url).rstrip("/")
     if not base_url:
         raise ConfigError(f"Setting 'providers.{name}.base_url' is needed. {row.note}".rstrip())
@@ -298,10 +303,15 @@ def _secret(row: Provider, environ: Mapping[str, str]) -> str:
 
 
 def _quirks(name: str, row: Quirks, own: Mapping[str, Any]) -> Quirks:
-    changed: dict[str, Any] = {}
-    for member, value in own.items():
-        if member not in Quirks.__dataclass_fields__:
-            known = ", ".join(sorted(Quirks.__dataclass_fields__))
-            raise ConfigError(f"Setting 'providers.{name}.quirks.{member}' is not a quirk. Known: {known}.")
-        changed[member] = frozenset(value) if isinstance(getattr(row, member), frozenset) else value
-    return dataclasses.replace(row, **changed)
+    if not own:
+        return row
+    known = sorted(Quirks.__dataclass_fields__)
+    for member in own:
+        if member not in known:
+            raise ConfigError(f"Setting 'providers.{name}.quirks.{member}' is not a quirk. Known: {', '.join(known)}.")
+    merged = {**{member: getattr(row, member) for member in known}, **own}
+    try:
+        return TypeAdapter(Quirks).validate_python(merged)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise ConfigError(f"Setting 'providers.{name}.quirks.{problem['loc'][0]}': {problem['msg']}.") from None

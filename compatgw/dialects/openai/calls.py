@@ -17,13 +17,31 @@ from compatgw.dialects.openai.content import as_text
 
 
 class _Call:
-    __slots__ = ("custom", "index", "named", "wrote")
+    __slots__ = ("custom", "held", "id", "index", "named", "wrote")
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, id: str, custom: bool) -> None:
         self.index = index
+        self.id = id
+        self.custom = custom
         self.named = False
-        self.custom = False
         self.wrote = False
+        # What was said before its name came: the opener needs one.
+        self.held = ""
+
+    def said(self, name: str, text: str) -> dict[str, Any]:
+        """A piece of this call; its opener when `name` is its first."""
+        kind, text_name = ("custom", "input") if self.custom else ("function", "arguments")
+        opener = bool(name) and not self.named
+        if not opener and not self.named:
+            self.held += text
+            return {}
+        text = self.held + text
+        self.held = ""
+        self.wrote = self.wrote or bool(text.strip())
+        if opener:
+            self.named = True
+            return {"id": self.id, "type": kind, kind: {"name": name, text_name: text}}
+        return {kind: {text_name: text}} if text else {}
 
 
 class Calls:
@@ -61,49 +79,40 @@ class Calls:
         return True
 
     def empty(self) -> list[dict[str, Any]]:
-        """Pieces that complete the calls for which no arguments came."""
+        """Pieces that complete the calls for which no arguments, or no name, came."""
         out = []
         for call in self._calls:
-            if not call.wrote and not call.custom:
-                call.wrote = True
+            if not call.named:
+                call.named = True
+                call.wrote = bool(call.held.strip())
+                kind, text_name = ("custom", "input") if call.custom else ("function", "arguments")
+                text = call.held if call.wrote or call.custom else "{}"
+                out.append({"index": call.index, "id": call.id, "type": kind, kind: {"name": "", text_name: text}})
+            elif not call.wrote and not call.custom:
                 out.append({"index": call.index, "function": {"arguments": "{}"}})
+            call.wrote = True
         return out
 
     def _piece(self, piece: dict[str, Any]) -> dict[str, Any] | None:
-        kind, inner, text_name = "function", piece.get("function"), "arguments"
+        inner, text_name = piece.get("function"), "arguments"
         custom = piece.get("custom")
-        if isinstance(custom, dict) and (custom.get("name") or custom.get("input")):
-            kind, inner, text_name = "custom", custom, "input"
+        is_custom = isinstance(custom, dict) and bool(custom.get("name") or custom.get("input"))
+        if is_custom:
+            inner, text_name = custom, "input"
         if not isinstance(inner, dict):
             inner = {}
-        id, name = piece.get("id"), inner.get("name")
+        id, name, at = piece.get("id"), inner.get("name"), piece.get("index")
         if not isinstance(id, str) or id == "null":
             id = ""
         if not isinstance(name, str):
             name = ""
-        text = as_text(inner.get(text_name))
-        at = piece.get("index")
-        call = self._find(id, name, at if isinstance(at, int) else None)
-        out: dict[str, Any] = {}
-        if call is None:
-            call, out = self._open(id, at if isinstance(at, int) else None)
-            call.custom = kind == "custom"
-            out["type"] = kind
-            out[kind] = {"name": name, text_name: text}
-        else:
-            body = {}
-            if name and not call.named:
-                body["name"] = name
-            if text:
-                body[text_name] = text
-            if body:
-                out[kind] = body
-        call.named = call.named or bool(name)
-        call.wrote = call.wrote or bool(text.strip())
+        place = at if isinstance(at, int) else None
+        call = self._find(id, name, place) or self._open(id, place, is_custom)
+        out = call.said(name, as_text(inner.get(text_name)))
         for member, value in piece.items():
             if member not in ("index", "id", "type", "function", "custom") and value:
                 out[member] = value
-        return {"index": call.index, **out} if out else None
+        return {"index": call.index, **out} if out and call.named else None
 
     def _find(self, id: str, name: str, at: int | None) -> _Call | None:
         if id and id in self._by_id:
@@ -118,11 +127,10 @@ class Calls:
             self._by_id[id] = there
         return there
 
-    def _open(self, id: str, at: int | None) -> tuple[_Call, dict[str, Any]]:
-        call = _Call(len(self._calls))
+    def _open(self, id: str, at: int | None, custom: bool) -> _Call:
+        call = _Call(len(self._calls), id or ids.minted(f"{self._origin}|{len(self._calls)}"), custom)
         self._calls.append(call)
-        id = id or ids.minted(f"{self._origin}|{call.index}")
-        self._by_id[id] = call
+        self._by_id[call.id] = call
         if at is not None:
             self._at[at] = call
-        return call, {"id": id}
+        return call

@@ -162,7 +162,7 @@ def fits(name: str, value: Any) -> bool:
 
 def logprobs(value: Any) -> dict[str, Any] | None:
     """Log probabilities in OpenAI's form; Together's lists of tokens are another one."""
-    if not isinstance(value, dict) or not any(value.values()):
+    if not isinstance(value, dict) or not value:
         return None
     return {name: tokens for name, tokens in value.items() if tokens is None or isinstance(tokens, list)}
 

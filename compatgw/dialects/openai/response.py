@@ -69,6 +69,7 @@ def is_canonical(value: dict[str, Any]) -> bool:
     if (
         value.get("object") != "chat.completion"
         or value.get("created").__class__ is not int
+        or value["created"] <= 0
         or not value.get("id")
         or value["id"].__class__ is not str
         or not value.get("model")

@@ -281,7 +281,7 @@ class OpenAIStream:
             out.append(Piece(cast("ChatChunk", chunk), data))
         else:
             logprobs = content.logprobs(choice.get("logprobs"))
-            if delta or first or logprobs:
+            if delta or first or (logprobs and any(logprobs.values())):
                 out.append(self._piece(chunk, choice, index, delta, logprobs))
             if tail:
                 out.append(self._piece(chunk, choice, index, tail))
