@@ -69,7 +69,7 @@ _BLOCKED = re.compile(
 _ACCOUNT_CODE = "1113"
 _BLOCKED_CODE = "1301"
 _RATE = re.compile(r"rate.?limit|tokens per (minute|day)|too many requests", re.IGNORECASE)
-_TAGS = re.compile(r"<[^>]{0,512}>|\s+")
+_TAGS = re.compile(r"<[^>]{0,512}>")
 _TEXT_LIMIT = 300
 
 
@@ -225,7 +225,7 @@ def _sentence(value: Any) -> str:
 
 
 def _plain(body: bytes) -> str:
-    text = _TAGS.sub(" ", body[:8192].decode("utf-8", "replace")).strip()
+    text = " ".join(_TAGS.sub(" ", body[:8192].decode("utf-8", "replace")).split())
     return text[:_TEXT_LIMIT] or "the answer was empty"
 
 

@@ -77,6 +77,10 @@ class Catalogue:
         """The rows of `provider`."""
         return tuple(self._by_provider.get(provider, {}).values())
 
+    def providers_of(self, model: str) -> tuple[str, ...]:
+        """The providers that have `model` under this very id."""
+        return tuple(provider for provider, rows in self._by_provider.items() if model in rows)
+
 
 def load() -> Catalogue:
     """Reads the catalogue that comes with the package."""

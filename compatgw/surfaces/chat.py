@@ -95,8 +95,9 @@ def _too_deep(value: Any) -> bool:
 
 
 def _prune(value: dict[str, Any]) -> None:
-    for key in [key for key, member in value.items() if member is None]:
-        del value[key]
+    if None in value.values():
+        for key in [key for key, member in value.items() if member is None]:
+            del value[key]
 
 
 def _tidy(body: dict[str, Any]) -> None:
@@ -126,10 +127,9 @@ def _tidy(body: dict[str, Any]) -> None:
 
 
 def _tidy_message(message: dict[str, Any]) -> None:
-    if None in message.values():
-        _prune(message)
+    _prune(message)
     content = message.get("content")
-    if isinstance(content, list):
+    if content.__class__ is list:
         message["content"] = [_tidy_part(part) for part in content]
     if "tool_calls" in message:
         calls = message["tool_calls"]
@@ -139,7 +139,7 @@ def _tidy_message(message: dict[str, Any]) -> None:
             for call in calls:
                 if isinstance(call, dict):
                     _tidy_call(call)
-    if message.get("function_call") == {}:
+    if "function_call" in message and message["function_call"] == {}:
         del message["function_call"]
 
 
@@ -148,8 +148,7 @@ def _tidy_part(part: Any) -> Any:
         return {"type": "text", "text": part}
     if not isinstance(part, dict):
         return part
-    if None in part.values():
-        _prune(part)
+    _prune(part)
     kind = part.get("type")
     if isinstance(kind, str) and kind in _PART_ALIASES:
         part["type"] = kind = _PART_ALIASES[kind]
@@ -165,7 +164,8 @@ def _tidy_part(part: Any) -> Any:
 
 def _tidy_call(call: dict[str, Any]) -> None:
     _prune(call)
-    call.setdefault("type", "custom" if "custom" in call else "function")
+    if "type" not in call:
+        call["type"] = "custom" if "custom" in call else "function"
     function = call.get("function")
     if isinstance(function, dict):
         arguments = function.get("arguments")

@@ -118,3 +118,6 @@ def finish(pieces: list[Piece]) -> str | None:
 def joined(pieces: list[Piece], name: str) -> str:
     """A member of all deltas, joined as clients do."""
     return "".join(delta.get(name) or "" for delta in deltas(pieces))
+
+
+DECODING = context()
