@@ -306,6 +306,21 @@ async def test_an_upstream_that_hangs_times_out() -> None:
         await up.ended.wait()
 
 
+async def test_an_upstream_that_only_ever_says_that_it_lives_times_out() -> None:
+    """Comments without end are no answer."""
+
+    async def pings(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        head = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        while True:
+            await send({"type": "http.response.body", "body": b": ping\n\n", "more_body": True})
+            await asyncio.sleep(0)
+
+    got = await post(gateway(pings), ask(stream=True, timeout=30))
+    assert (got.status_code, error_of(got)["code"]) == (504, "upstream_timeout")
+
+
 async def test_an_answer_over_the_limit_is_refused() -> None:
     """Memory stays bounded whatever an upstream sends."""
     got = await post(gateway(Canned([b" " * 800] * 3), max_answer=1024))

@@ -259,7 +259,7 @@ class OpenAIStream:
 
     def _choice(self, choice: dict[str, Any], chunk: dict[str, Any], data: bytes | None, out: list[Piece]) -> None:
         index = choice.get("index")
-        if not isinstance(index, int) or not 0 <= index < MAX_CHOICES:
+        if index.__class__ is not int or not 0 <= index < MAX_CHOICES:
             index = 0
         state = self._choices.get(index)
         first = state is None

@@ -204,6 +204,49 @@ def test_cache_marks_are_taken_out_where_they_are_refused() -> None:
     assert body(asked) == {"model": "m", **asked}
 
 
+@pytest.mark.parametrize("back", ["always", "details"])
+def test_signatures_of_calls_go_back_with_the_reasoning(back: Any) -> None:
+    """Gemini behind an OpenAI-like layer refuses calls without theirs."""
+    extra = {"google": {"thought_signature": "s"}}
+    changed = said(
+        {"tool_calls": [{**CALL, "extra_content": extra}], "extra_content": extra}, Quirks(reasoning_back=back)
+    )
+
+    assert changed["tool_calls"] == [{**CALL, "extra_content": extra}]
+    assert changed["extra_content"] == extra
+
+
+def test_what_a_router_read_of_a_document_goes_back_to_it() -> None:
+    """OpenRouter would read, and bill, it again."""
+    notes = [{"type": "file", "file": {"hash": "h"}}]
+
+    assert said({"annotations": notes}, Quirks(reasoning_back="details"))["annotations"] == notes
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ({"role": "tool", "tool_call_id": "call_1"}, {"role": "tool", "tool_call_id": "call_1", "content": ""}),
+        (
+            {**RESULT, "content": [{"type": "text", "text": "4"}]},
+            {**RESULT, "content": [{"type": "text", "text": "4"}]},
+        ),
+        ({"role": "function", "name": "f", "content": "4"}, {"role": "function", "name": "f", "content": "4"}),
+        (
+            {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+            {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
+        ),
+        (
+            {"role": "assistant", "content": [], "tool_calls": [CALL]},
+            {"role": "assistant", "tool_calls": [CALL]},
+        ),
+    ],
+)
+def test_results_and_legacy_turns(message: dict[str, Any], expected: dict[str, Any]) -> None:
+    """A result always has content; an empty list of parts is none."""
+    assert history([message]) == [expected]
+
+
 # --- parts ---------------------------------------------------------------------------------------
 
 

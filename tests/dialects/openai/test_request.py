@@ -181,6 +181,16 @@ def test_a_choice_that_cannot_be_forced_is_refused(choice: Any) -> None:
     assert error.value.param == "tool_choice"
 
 
+def test_a_choice_among_tools_that_are_not_there_is_refused() -> None:
+    """Or left out with them where that is the policy."""
+    asked = {"tools": [TOOL], "tool_choice": ALLOWED}
+    quirks = Quirks(tool_choice=frozenset({"auto"}))
+    with pytest.raises(UnsupportedParameter):
+        body(asked, target(quirks))
+
+    assert "tools" not in body(asked, target(quirks, unsupported="drop"))
+
+
 def test_required_goes_under_the_upstreams_own_word() -> None:
     """Mistral calls it `any`."""
     quirks = Quirks(rename={"tool_choice.required": "any"})

@@ -46,6 +46,47 @@ def test_a_canonical_answer_is_passed_on_as_its_own_bytes(value: dict[str, Any])
     assert found.completion == value
 
 
+NEARLY: list[dict[str, Any]] = [
+    answer({"content": "Hi", "refusal": ""}, usage=USAGE, choice={"logprobs": None}),
+    answer({"content": "Hi", "refusal": None}, usage=USAGE),
+    answer({"content": "Hi", "refusal": None}, usage=USAGE, choice={"logprobs": 3}),
+    answer({"content": "Hi", "refusal": None}, usage=USAGE, choice={"logprobs": None, "index": 4}),
+    answer({"content": "Hi", "refusal": None}, "eos", usage=USAGE, choice={"logprobs": None}),
+    answer({"content": "Hi", "refusal": None, "reasoning": "t"}, usage=USAGE, choice={"logprobs": None}),
+    answer({"content": "Hi", "refusal": None, "annotations": {}}, usage=USAGE, choice={"logprobs": None}),
+    answer({"content": ["Hi"], "refusal": None}, usage=USAGE, choice={"logprobs": None}),
+    answer({"content": "Hi", "refusal": None, "audio": {"id": ""}}, usage=USAGE, choice={"logprobs": None}),
+    answer({"content": "<think>t</think>Hi", "refusal": None}, usage=USAGE, choice={"logprobs": None}),
+    *(
+        answer(
+            {"content": None, "refusal": None, "tool_calls": calls},
+            "tool_calls",
+            usage=USAGE,
+            choice={"logprobs": None},
+        )
+        for calls in (
+            [],
+            {},
+            [3],
+            [{**CALL, "id": ""}],
+            [{**CALL, "function": {"name": ""}}],
+            [{**CALL, "function": {"name": "f"}}],
+        )
+    ),
+    answer({"content": "Hi", "refusal": None}, choice={"logprobs": None}),
+    {**PLAIN, "citations": []},
+]
+
+
+@pytest.mark.parametrize("value", NEARLY)
+def test_what_is_only_nearly_canonical_is_mended(value: dict[str, Any]) -> None:
+    """One wrong member is enough."""
+    found = CODEC.decode(orjson.dumps(value), context())
+
+    assert found.raw is None
+    ChatCompletion.model_validate(found.completion)
+
+
 MENDED = [
     ({"object": "text_completion"}, {"object": "chat.completion"}),
     ({"id": ""}, {"id": "chatcmpl-ours"}),

@@ -395,6 +395,35 @@ def test_a_call_without_arguments_has_an_empty_object(nothing: Any) -> None:
     assert called(sse(ROLE, calls(opener(arguments=nothing)), chunk({}, "tool_calls"))) == [("call_a", "f", "{}")]
 
 
+@pytest.mark.parametrize(("said", "expected"), [("", "{}"), ('{"x":1}', '{"x":1}')])
+def test_a_call_that_is_never_named_is_still_whole(said: str, expected: str) -> None:
+    """It waits for its name until the finish reason."""
+    assert called(sse(ROLE, calls(opener(name="", arguments=said)), chunk({}, "stop"))) == [("call_a", "", expected)]
+
+
+def test_what_comes_back_with_a_call_is_kept() -> None:
+    """Signatures in `extra_content`, and pieces that are no objects are not."""
+    signed = {**opener(arguments="{}"), "extra_content": {"google": {"thought_signature": "s"}}}
+    event = chunk({"tool_calls": [signed, None, {"index": 0}]})
+    found = [delta for delta in deltas(read(sse(ROLE, event, STOP))) if "tool_calls" in delta]
+
+    assert found == [{"tool_calls": [signed]}]
+
+
+def test_images_among_content_are_kept() -> None:
+    """As images, with an index each."""
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    found = deltas(read(sse(ROLE, chunk({"content": [image, {"type": "text", "text": "x"}]}), STOP)))[1]
+
+    assert found == {"content": "x", "images": [{"index": 0, **image}]}
+
+
+def test_a_choice_index_beyond_sense_is_the_first() -> None:
+    """Nobody can make us begin a million choices."""
+    for index in (10**6, -1, "0", True, None):
+        assert joined(read(sse(ROLE, chunk({"content": "x"}, index=index), STOP)), "content") == "x"  # type: ignore[arg-type]
+
+
 def test_a_finish_reason_of_calls_without_calls_is_a_stop() -> None:
     """Agents would look for calls that are not there."""
     assert finish(read(sse(ROLE, text("x"), chunk({}, "tool_calls")))) == "stop"
