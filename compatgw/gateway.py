@@ -262,7 +262,9 @@ def _own_models(settings: Settings) -> dict[str, OwnModel]:
 def _deploy(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, Deployment], dict[str, Endpoint]]:
     """The active providers: those of the settings, or every known one whose key is in the environment."""
     wanted = dict(settings.providers) or {
-        row.name: ProviderSettings() for row in PROVIDERS.values() if not row.local and _secret(row, environ)
+        row.name: ProviderSettings()
+        for row in PROVIDERS.values()
+        if row.base_url and not row.local and _secret(row, environ)
     }
     deployments, endpoints = {}, {}
     for name, own in wanted.items():

@@ -11,7 +11,13 @@ from tests.canned import Canned, ask, completion, gateway
 
 def test_without_providers_every_one_whose_key_is_set_is_active() -> None:
     """Under their usual names; servers of one's own are never active by themselves."""
-    environ = {"ANTHROPIC_API_KEY": "a", "GEMINI_API_KEY": "b", "OPENAI_API_KEY": "", "VLLM_API_KEY": "c"}
+    environ = {
+        "ANTHROPIC_API_KEY": "a",
+        "GEMINI_API_KEY": "b",
+        "OPENAI_API_KEY": "",
+        "VLLM_API_KEY": "c",
+        "AZURE_OPENAI_API_KEY": "its address is not known",
+    }
     assert set(Gateway(keys=["k"], environ=environ).providers) == {"anthropic", "gemini"}
 
 

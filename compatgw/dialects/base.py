@@ -43,9 +43,11 @@ class Quirks:
     Attributes:
         max_tokens: The member that limits the answer: `max_tokens`, `max_completion_tokens`,
             or `both` when either is fine.
-        drop: Hints that this upstream refuses; left out and reported.
+        drop: Hints that this upstream refuses; left out and reported. Beside top-level members:
+            `messages[].name`, `messages[].refusal`, and `cache_control` wherever it stands.
         reject: Members that change what the caller gets and are not served here.
-        rename: Our name to theirs, for members that only differ in name.
+        rename: Our name to theirs, for members that only differ in name. A name to itself: a
+            member that a `known_only` upstream has beside OpenAI's. `tool_choice.WORD` maps a word.
         known_only: Unknown members are an error upstream, so only OpenAI's own are sent.
         developer: The `developer` role is understood; else it becomes `system`.
         reasoning_back: Which assistant turns carry their reasoning back: `never`,
@@ -63,7 +65,8 @@ class Quirks:
         json_object: `response_format` of type `json_object` is served.
         image_urls: https image URLs are fetched by the upstream.
         n: Several choices in one call are served.
-        efforts: `reasoning_effort` values that are served, each with what is sent; empty: all, as is.
+        efforts: `reasoning_effort` values that are served, each with what is sent; empty: all, as
+            is. `member=value` sends another member instead, such as `thinking.type=disabled`.
         tool_choice: `tool_choice` values that are served; empty: all.
         excludes_reasoning: `completion_tokens` leaves reasoning out, so it is added.
     """

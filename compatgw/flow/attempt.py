@@ -76,7 +76,10 @@ class Live:
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while not self.over:
-            pieces = await self.next(max(0.001, end - loop.time()))
+            # Comments keep a wait short for ever; the sum of the waits has its bound, too.
+            if (left := end - loop.time()) <= 0:
+                raise self._stopped()
+            pieces = await self.next(left)
             self.held += pieces
             if any(_says_something(piece) for piece in pieces):
                 return
