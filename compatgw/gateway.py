@@ -36,6 +36,7 @@ from compatgw.surfaces import chat
 from compatgw.upstream.client import Endpoint, UpstreamClient
 from compatgw.version import __version__
 from compatgw.web.identify import Identify
+from compatgw.web.routes import Router
 from compatgw.web.site import Site
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class Gateway:
                 "or open it to all with authenticate=compatgw.anonymous."
             )
         self._site = Site(house, identify, __version__)
+        self._router = Router(self._site)
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -158,7 +160,7 @@ class Gateway:
         """The ASGI application."""
         kind = scope["type"]
         if kind == "http":
-            await self._site(scope, receive, send)
+            await self._router(scope, receive, send)
         elif kind == "lifespan":
             await self._lifespan(receive, send)
         elif kind == "websocket":
@@ -171,6 +173,7 @@ class Gateway:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             else:
+                self._site.open = False
                 await self.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return

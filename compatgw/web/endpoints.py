@@ -1,6 +1,6 @@
 """What is at each route: thin functions from a visit to a call or a document.
 
-What does not live here: routing (`site.py`), the way of a call (`flow/run.py`).
+What does not live here: routing (`routes.py`), the way of a call (`flow/run.py`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Nothing here raises into the host: whoever handles a visit learns of a client that left by
 `ClientGone`, and everything that is sent waits for the client only so long.
 
-What does not live here: routes (`site.py`), what to answer (`endpoints.py`).
+What does not live here: routes (`routes.py`), what to answer (`endpoints.py`).
 """
 
 from __future__ import annotations

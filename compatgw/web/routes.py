@@ -1,0 +1,114 @@
+"""The map of routes, and the layer that lets nothing but an answer out.
+
+What does not live here: what is at a route (`endpoints.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from compatgw.errors import GatewayError, MethodNotAllowed, NotFound
+from compatgw.web import cors, endpoints
+from compatgw.web.paths import place_of
+from compatgw.web.visit import ClientGone, Visit
+
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from compatgw.web.site import Site
+    from compatgw.web.visit import Receive, Send
+
+_log = logging.getLogger("compatgw")
+
+Endpoint = Callable[["Site", Visit], Awaitable[None]]
+
+# Surface routes answer with and without `/v1`.
+_SURFACE: Mapping[str, tuple[str, Endpoint]] = {
+    "/chat/completions": ("POST", endpoints.chat_completions),
+    "/models": ("GET", endpoints.models),
+}
+_OWN: Mapping[str, tuple[str, Endpoint]] = {
+    "/healthz": ("GET", endpoints.healthz),
+    "/readyz": ("GET", endpoints.readyz),
+    "/api/status": ("GET", endpoints.status),
+}
+
+
+class Router:
+    """Everything that one gateway answers over HTTP, as an ASGI application."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Answers one request. Nothing leaves but cancellation."""
+        visit = Visit(scope, receive, send, self._site.house.settings, f"req_{self._site.house.ids()}")
+        try:
+            await self._answer(visit)
+        except ClientGone:
+            _log.debug("%s the client left", visit.id)
+        except asyncio.CancelledError:
+            raise
+        finally:
+            visit.patience.close()
+
+    async def _answer(self, visit: Visit) -> None:
+        try:
+            endpoint = self._find(visit)
+            if endpoint is not None:
+                await endpoint(self._site, visit)
+            else:
+                await visit.answer(204, (), b"")
+        except GatewayError as error:
+            await visit.error(error)
+        except (ClientGone, asyncio.CancelledError):
+            raise
+        except Exception:  # noqa: BLE001 - the last layer: what escapes here becomes the host's error page
+            _log.exception("%s failed inside the gateway", visit.id)
+            await visit.error(
+                GatewayError(f"The gateway failed. Its operator finds the cause in the log under {visit.id}.")
+            )
+
+    def _find(self, visit: Visit) -> Endpoint | None:
+        """The endpoint of a visit, or None for a preflight that is answered already."""
+        origins = self._site.house.settings.cors_origins
+        preflight = bool(origins) and cors.apply(visit, origins)
+        place = place_of(visit.scope)
+        if place is None:
+            raise _unknown(visit)
+        visit.root, visit.route = place
+        route = visit.route
+        if self._site.hosts:
+            visit.scope_name = self._site.hosts.get((visit.header("host") or "").partition(":")[0].lower())
+        found = _OWN.get(route)
+        if found is None:
+            head, _, rest = route[1:].partition("/")
+            if head in self._site.scopes and rest:
+                visit.scope_name = head
+                route = "/" + rest
+            if route.startswith("/v1/"):
+                route = route[3:]
+            visit.route = route
+            found = _SURFACE.get(route)
+            if found is None and route.startswith("/models/"):
+                found = ("GET", endpoints.model)
+        if found is None:
+            raise _unknown(visit)
+        if preflight:
+            return None
+        method, endpoint = found
+        if visit.method != method and not (visit.method == "HEAD" and method == "GET"):
+            visit.extra.append((b"allow", method.encode()))
+            raise MethodNotAllowed(f"{visit.method[:16]} is not allowed here. Use {method}.")
+        return endpoint
+
+
+def _unknown(visit: Visit) -> NotFound:
+    path = str(visit.scope.get("path", ""))[:128]
+    return NotFound(
+        f"There is nothing at {visit.method[:16]} {path}. The base URL of this gateway ends in /v1.",
+        code="unknown_endpoint",
+    )
