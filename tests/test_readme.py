@@ -8,9 +8,9 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from compatgw.providers.table import PROVIDERS
 
 from compatgw.config import load
+from compatgw.providers.table import PROVIDERS
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
@@ -69,8 +69,10 @@ def test_the_settings_example_is_valid() -> None:
 
 @pytest.mark.parametrize("name", sorted(PROVIDERS))
 def test_every_provider_is_in_the_table(name: str) -> None:
-    """The table of the README is complete."""
-    assert f"| `{name}` |" in README
+    """The table of the README is complete, and names the variables that hold the keys."""
+    row = re.search(rf"^\| `{name}` \|.*$", README, re.MULTILINE)
+    assert row is not None
+    assert all(f"`{variable}`" in row[0] for variable in PROVIDERS[name].key_env)
 
 
 def test_the_two_commands_are_one_line_each() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 200
 _ORJSON_DEPTH = 254
+# Keys are the caller's own, and may be as long as its body.
+_PATH = 256
 _PART_ALIASES = {"input_text": "text", "output_text": "text", "input_image": "image_url"}
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
 
@@ -247,7 +249,7 @@ def _path(location: list[str | int]) -> str:
     path = ""
     for part in location:
         path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path
+    return path if len(path) <= _PATH else path[: _PATH - 3] + "..."
 
 
 def _sentence(message: str) -> str:

@@ -181,6 +181,15 @@ def test_what_is_wrong_is_named_by_its_path(members: dict[str, Any], param: str,
     assert "<" not in caught.value.message
 
 
+def test_a_path_does_not_repeat_a_key_of_any_length() -> None:
+    """Errors stay short whatever is sent."""
+    with pytest.raises(InvalidRequest) as caught:
+        parse(orjson.dumps(request(logit_bias={"k" * 100_000: 101})))
+    assert caught.value.param is not None
+    assert len(caught.value.param) <= 256
+    assert len(caught.value.message) < 1000
+
+
 @pytest.mark.parametrize(
     "body",
     [b"", b"{", b"\xff\xfe", b'{"model": NaN}', b'{"a": 1} trailing', b'{"model": "\\ud800"}', b"{'model': 'x'}"],

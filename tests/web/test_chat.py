@@ -8,7 +8,7 @@ import httpx
 import orjson
 import pytest
 
-from compatgw import Principal, anonymous
+from compatgw import Gateway, Principal, anonymous
 from tests.canned import DONE, FINISH, KEY, ROLE, STREAM, USAGE, WORD, Canned, ask, chunk, completion, gateway
 
 
@@ -118,6 +118,18 @@ async def test_dropped_parameters_are_named() -> None:
     assert set(got.headers["x-dropped-params"].split(",")) == {"seed", "logit_bias"}
     refused = await post(app2, ask(seed=1), headers={"X-On-Unsupported": "reject"})
     assert (refused.status_code, error_of(refused)["param"]) == (400, "seed")
+
+
+async def test_names_of_dropped_members_fill_no_more_than_a_header() -> None:
+    """They are the caller's own words."""
+    up = Canned(completion())
+    app = Gateway(
+        providers={"up": {"app": up, "base_url": "http://x", "quirks": {"known_only": True}}}, keys=["k"], environ={}
+    )
+    got = await post(app, ask(**{f"member_{n}\r\nX-Evil: 1": 1 for n in range(5000)}))
+    assert got.status_code == 200
+    assert len(got.headers["x-dropped-params"]) < 8000
+    assert "x-evil" not in got.headers
 
 
 # --- refusals of ours ---
