@@ -70,7 +70,12 @@ def test_a_name_of_the_operators_own_comes_first() -> None:
     """It may even hide a provider's id, and carries limits and facts of its own."""
     own = {"gpt": OwnModel("groq/llama-3.3-70b-versatile", max_output=7, traits={"a": 1})}
     target = plan(directory("openai", "groq", own=own), "gpt", None, "drop").target
-    assert (target.provider, target.model, target.max_output, target.traits) == ("groq", "llama-3.3-70b-versatile", 7, {"a": 1})
+    assert (target.provider, target.model, target.max_output, target.traits) == (
+        "groq",
+        "llama-3.3-70b-versatile",
+        7,
+        {"a": 1},
+    )
     assert target.unsupported == "drop"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -58,11 +59,12 @@ def test_the_bytes_decide_over_the_declared_type(payload: bytes, magic: bytes, d
 @given(text=st.text(max_size=40), param=st.sampled_from(["a", "messages[0].content[1].image_url.url"]))
 def test_anything_else_is_refused_with_its_path(text: str, param: str) -> None:
     """Whatever a caller writes there."""
-    for parse in (
+    attempts: tuple[Callable[[], media.Media], ...] = (
         partial(media.from_data_url, text, param),
         lambda: media.from_data_url(f"data:image/png;base64,{text}", param),
         lambda: media.from_base64(text, "image/png", param),
-    ):
+    )
+    for parse in attempts:
         try:
             found = parse()
         except InvalidRequest as refusal:

@@ -1,5 +1,6 @@
 """LangChain's ChatOpenAI and plain curl against the gateway's port."""
 
+import json
 import subprocess
 from typing import Any
 
@@ -65,7 +66,7 @@ def test_langchain_gives_structured_output(scene: Any) -> None:
 def test_curl_streams(scene: Any) -> None:
     """What most people try first."""
     scene.fake.reply("Hello there")
-    body = '{"model": "%s", "stream": true, "messages": [{"role": "user", "content": "Hi."}]}' % scene.model
+    body = json.dumps({"model": scene.model, "stream": True, "messages": [{"role": "user", "content": "Hi."}]})
     done = subprocess.run(
         ["curl", "-sN", f"{scene.origin}/v1/chat/completions", "-H", "Authorization: Bearer test-key",
          "-H", "Content-Type: application/json", "-d", body],

@@ -148,7 +148,7 @@ def _closed(hint: Any, made: dict[Any, Any]) -> Any:
                 name: _closed(inner, made) if name in hint.__required_keys__ else NotRequired[_closed(inner, made)]
                 for name, inner in typing_extensions.get_type_hints(hint).items()
             }
-            closed = typing_extensions.TypedDict(hint.__name__, members)  # type: ignore[operator,misc]
+            closed = typing_extensions.TypedDict(hint.__name__, members)  # type: ignore[misc]
             # The schema of a tool's input is open by its nature.
             made[hint] = closed if "InputSchema" in hint.__name__ else with_config(ConfigDict(extra="forbid"))(closed)
         return made[hint]

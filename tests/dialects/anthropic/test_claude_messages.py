@@ -308,7 +308,7 @@ def test_arguments_become_an_object(arguments: str, expected: dict[str, Any]) ->
 
 def test_the_oldest_form_is_paired_by_name() -> None:
     """Ids are made from the position, so they are the same every time."""
-    messages = [
+    messages: list[Any] = [
         HI,
         {"role": "assistant", "function_call": {"name": "f", "arguments": "{}"}},
         {"role": "function", "name": "f", "content": "1"},

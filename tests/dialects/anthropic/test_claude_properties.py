@@ -82,7 +82,7 @@ SCHEMAS = st.sampled_from(
         },
     ]
 )
-TOOLS = st.builds(
+TOOLS: st.SearchStrategy[Any] = st.builds(
     lambda name, schema, strict, mark: {
         "type": "function", "function": {"name": name, "parameters": schema, "strict": strict}, **mark
     },
@@ -122,8 +122,8 @@ OPTIONS = st.fixed_dictionaries(
 @st.composite
 def requests(draw: st.DrawFn) -> dict[str, Any]:
     """A request in OpenAI's form, with everything in it that this protocol is picky about."""
-    request = {"model": "m", "messages": draw(MESSAGES), **draw(OPTIONS)}
-    named = {}
+    request: dict[str, Any] = {"model": "m", "messages": draw(MESSAGES), **draw(OPTIONS)}
+    named: dict[str, Any] = {}
     for entry in draw(st.lists(TOOLS, max_size=3)):
         named[entry[entry["type"]]["name"]] = entry
     if named:

@@ -112,7 +112,7 @@ def test_stop_sequences(stop: Any, expected: list[str] | None, dropped: tuple[st
         ({"user": ""}, None),
     ],
 )
-def test_a_user_is_the_only_metadata(given: dict[str, str], expected: str | None) -> None:
+def test_a_user_is_the_only_metadata(given: dict[str, Any], expected: str | None) -> None:
     """The caller's own map is never copied into it."""
     outgoing, body = encode(**given, metadata={"k": "v"}), sent(**given, metadata={"k": "v"})
 
@@ -256,7 +256,11 @@ def test_what_nests_too_deep_to_be_written_is_the_callers_mistake() -> None:
     """Arguments are text until they get here, so nobody has measured them."""
     deep = '{"a":' * 300 + "1" + "}" * 300
     calls = [{"id": "a", "type": "function", "function": {"name": "f", "arguments": deep}}]
-    messages = [HI, {"role": "assistant", "tool_calls": calls}, {"role": "tool", "tool_call_id": "a", "content": ""}]
+    messages: list[Any] = [
+        HI,
+        {"role": "assistant", "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "a", "content": ""},
+    ]
     with pytest.raises(InvalidRequest) as caught:
         encode(messages=messages, tools=[tool("f")])
     assert caught.value.param == "messages"

@@ -205,9 +205,10 @@ def test_the_length_has_a_default_and_a_limit(model: str, members: dict[str, Any
 def test_a_length_over_the_limit_is_clamped_aloud(name: str) -> None:
     """The limit of the catalogue counts."""
     where = {"max_output": 1000}
+    long: dict[str, Any] = {name: 5000}
 
-    assert encode(MODERN, where=where, **{name: 5000}).clamped == ((name, "1000"),)
-    assert sent(MODERN, where=where, **{name: 5000})["max_tokens"] == 1000
+    assert encode(MODERN, where=where, **long).clamped == ((name, "1000"),)
+    assert sent(MODERN, where=where, **long)["max_tokens"] == 1000
     assert sent(MODERN, where=where)["max_tokens"] == 1000
 
 

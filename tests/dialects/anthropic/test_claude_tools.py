@@ -63,7 +63,7 @@ def test_a_custom_tool_is_a_function_of_one_text() -> None:
 def test_a_grammar_cannot_be_carried() -> None:
     """It would change what the caller gets."""
     grammar = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "a+"}}
-    members = {"tools": [{"type": "custom", "custom": {"name": "sh", "format": grammar}}]}
+    members: dict[str, Any] = {"tools": [{"type": "custom", "custom": {"name": "sh", "format": grammar}}]}
 
     with pytest.raises(UnsupportedParameter) as caught:
         encode(**members)
@@ -75,7 +75,7 @@ def test_a_grammar_cannot_be_carried() -> None:
 @pytest.mark.parametrize(("model", "strict"), [(MODERN, True), (MANUAL, True), (OLD, False)])
 def test_strict_tools(model: str, strict: bool) -> None:
     """Within the subset of schemas where they are known; reported where they are not."""
-    members = {"tools": [tool(strict=True, parameters={**SCHEMA, "minProperties": 1})]}
+    members: dict[str, Any] = {"tools": [tool(strict=True, parameters={**SCHEMA, "minProperties": 1})]}
     outgoing, found = encode(model, **members), sent(model, **members)["tools"][0]
 
     if strict:
@@ -166,7 +166,7 @@ ANY_OF_THEM = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "t
 @pytest.mark.parametrize("model", [UNFORCED, "claude-fable-5-1", "claude-mythos-5-2"])
 def test_a_call_that_cannot_be_forced_is_refused(model: str, choice: Any) -> None:
     """Unless the policy is to drop: then it is asked for in words."""
-    members = {"tools": [tool()], "tool_choice": choice}
+    members: dict[str, Any] = {"tools": [tool()], "tool_choice": choice}
     with pytest.raises(UnsupportedParameter) as caught:
         encode(model, **members)
     assert caught.value.param == "tool_choice"

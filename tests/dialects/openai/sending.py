@@ -44,7 +44,7 @@ def body(request: dict[str, Any], to: Target | None = None) -> dict[str, Any]:
     return sent
 
 
-def history(messages: list[dict[str, Any]], quirks: Quirks | None = None) -> list[dict[str, Any]]:
+def history(messages: list[Any], quirks: Quirks | None = None) -> list[dict[str, Any]]:
     """The messages that are sent."""
     sent: list[dict[str, Any]] = body({"messages": messages}, target(quirks))["messages"]
     return sent

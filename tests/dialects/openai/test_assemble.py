@@ -92,7 +92,10 @@ def test_the_sdk_puts_the_same_together(completion: dict[str, Any]) -> None:
 def test_a_stream_put_together_is_the_plain_answer() -> None:
     """Texts, reasoning, calls, log probabilities and totals."""
     piece = {"index": 0, "id": "call_a", "type": "function", "function": {"name": "f", "arguments": '{"a"'}}
-    token = {"content": [{"token": "H", "logprob": -1.0, "bytes": None, "top_logprobs": []}], "refusal": None}
+    token: dict[str, Any] = {
+        "content": [{"token": "H", "logprob": -1.0, "bytes": None, "top_logprobs": []}],
+        "refusal": None,
+    }
     events = [
         ROLE,
         chunk({"reasoning_content": "th"}),

@@ -46,6 +46,16 @@ def test_a_canonical_answer_is_passed_on_as_its_own_bytes(value: dict[str, Any])
     assert found.completion == value
 
 
+BAD_CALLS: tuple[Any, ...] = (
+    [],
+    {},
+    [3],
+    [{**CALL, "id": ""}],
+    [{**CALL, "function": {"name": ""}}],
+    [{**CALL, "function": {"name": "f"}}],
+)
+
+
 NEARLY: list[dict[str, Any]] = [
     answer({"content": "Hi", "refusal": ""}, usage=USAGE, choice={"logprobs": None}),
     answer({"content": "Hi", "refusal": None}, usage=USAGE),
@@ -64,14 +74,7 @@ NEARLY: list[dict[str, Any]] = [
             usage=USAGE,
             choice={"logprobs": None},
         )
-        for calls in (
-            [],
-            {},
-            [3],
-            [{**CALL, "id": ""}],
-            [{**CALL, "function": {"name": ""}}],
-            [{**CALL, "function": {"name": "f"}}],
-        )
+        for calls in BAD_CALLS
     ),
     answer({"content": "Hi", "refusal": None}, choice={"logprobs": None}),
     {**PLAIN, "citations": []},

@@ -36,7 +36,7 @@ from .sending import (
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-TURNS = [*HI, {"role": "assistant", "reasoning_content": "why", "tool_calls": [CALL]}]
+TURNS: list[Any] = [*HI, {"role": "assistant", "reasoning_content": "why", "tool_calls": [CALL]}]
 TURNS = [*TURNS, {"role": "tool", "tool_call_id": "call_1", "content": "4"}]
 
 
