@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import logging
 import os
 import secrets
 import socket
@@ -53,7 +54,11 @@ def main() -> None:
 @click.option("--path", "prefix", default="", metavar="PATH", help="Serve everything under this path, such as /api.")
 @click.option("--config", type=click.Path(dir_okay=False), help=f"Settings in TOML.  [default: ./{FILE} if it exists]")
 @click.option(
-    "--log-level", default="info", show_default=True, type=click.Choice(["debug", "info", "warning", "error"])
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What the server says; debug adds a line for each call, never its text.",
 )
 def serve(host: str, port: int, prefix: str, config: str | None, log_level: str) -> None:
     """Run the gateway.
@@ -128,6 +133,9 @@ def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str) -> 
         import uvicorn
     except ModuleNotFoundError:
         _fail("Serving needs uvicorn: pip install 'compatgw[standalone]'")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    # A line for each call costs as much as half of the gateway's own work: it is there for looking closer.
+    logging.getLogger("compatgw").setLevel(logging.INFO if log_level == "debug" else logging.WARNING)
     # What start-up made stays; looking at it again in every collection costs a third of the speed.
     gc.collect()
     gc.freeze()
