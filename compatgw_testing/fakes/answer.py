@@ -7,6 +7,7 @@ sending (`delivery.py`).
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,7 +121,7 @@ class Said:
     finish: str
 
 
-class Chat:
+class Chat(ABC):
     """One accepted chat request, and how its vendor answers it. Made per call."""
 
     def __init__(self, call: Call, ids: Ids, asked: Asked, *, streamed: bool) -> None:
@@ -129,21 +130,21 @@ class Chat:
         self.asked = asked
         self.streamed = streamed
 
+    @abstractmethod
     def tool_id(self, index: int, name: str) -> str:
         """The id of the call at `index`, in the vendor's form."""
-        raise NotImplementedError
 
+    @abstractmethod
     def plain(self, said: Said) -> Json:
         """The body of an answer that is not streamed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def frames(self, said: Said) -> Iterator[Frame]:
         """The events of a streamed answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     def error_frames(self, problem: Problem) -> Iterator[Frame]:
         """An error inside a stream."""
-        raise NotImplementedError
 
     def garbage(self) -> bytes:
         """An event whose JSON is broken."""

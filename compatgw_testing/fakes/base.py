@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
@@ -42,7 +43,7 @@ class Route(NamedTuple):
     handler: str
 
 
-class Fake:
+class Fake(ABC):
     """A fake of one vendor's API: an ASGI application with a script and a journal.
 
     Args:
@@ -179,33 +180,33 @@ class Fake:
         """Patterns of what may stand before a route."""
         return (re.escape(self.base_path),)
 
+    @abstractmethod
     def authorize(self, call: Call) -> None:
         """Raises Refused unless the call carries the key the vendor's way."""
-        raise NotImplementedError
 
+    @abstractmethod
     def problem(self, failure: Failure) -> Problem:
         """What the vendor means by a scripted failure."""
-        raise NotImplementedError
 
+    @abstractmethod
     def no_route(self, call: Call, *, method: bool) -> Problem:
         """For a path that does not exist, or one that does but not with this `method`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def no_model(self, call: Call, model: str) -> Problem:
         """For a model that does not exist."""
-        raise NotImplementedError
 
+    @abstractmethod
     def bad_json(self, call: Call) -> Problem:
         """For a body that is no JSON."""
-        raise NotImplementedError
 
     def too_large(self) -> Problem:
         """For a body over `max_body`."""
         return self.problem(Failure(status=413))
 
+    @abstractmethod
     def envelope(self, call: Call, problem: Problem) -> Json:
         """The body of an error answer."""
-        raise NotImplementedError
 
     def headers(self, call: Call) -> Headers:
         """Headers that the vendor sends with every answer."""
