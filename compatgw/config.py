@@ -147,7 +147,6 @@ class Settings:
         hosts: Host header to a scope (`claude.example.com` to `claude`).
         cors_origins: Origins that browsers may call from; `["*"]` for any. Default: none.
         status_upstreams: `/api/status` names the upstreams to anybody.
-        public_url: What callers see as the address of this mount, when it cannot be told from a request.
     """
 
     name: str = "compatgw"
@@ -166,7 +165,6 @@ class Settings:
     hosts: dict[str, str] = field(default_factory=dict)
     cors_origins: list[str] = field(default_factory=list)
     status_upstreams: bool = False
-    public_url: str | None = None
 
 
 @cache

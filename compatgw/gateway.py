@@ -73,7 +73,6 @@ class Overrides(TypedDict, total=False):
     hosts: Mapping[str, str]
     cors_origins: Sequence[str]
     status_upstreams: bool
-    public_url: str
 
 
 class Gateway:

@@ -166,10 +166,6 @@ class ChunkWriter:
             if not tool.wrote:
                 self.arguments(key, "{}", choice)
 
-    def has_tools(self, choice: int = 0) -> bool:
-        """True when `choice` made any tool call."""
-        return choice in self._choices and bool(self._choices[choice].tools)
-
     def extend(self, delta: Delta, choice: int = 0) -> None:
         """Any other delta members (annotations, images, audio), as they are."""
         self.start(choice)

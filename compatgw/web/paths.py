@@ -51,7 +51,7 @@ def tail_of(scope: Mapping[str, Any], route: str, marker: str) -> str:
     """What follows `marker` in the route, decoded exactly once even if it holds a `%` of its own."""
     raw = scope.get("raw_path")
     if isinstance(raw, bytes) and b"%25" in raw:
-        before, found, rest = raw.partition(b"?")[0].partition(marker.encode())
-        if found and before is not None:
+        _, found, rest = raw.partition(b"?")[0].partition(marker.encode())
+        if found:
             return unquote(rest.decode("latin-1")).rstrip("/")
     return route.partition(marker)[2]

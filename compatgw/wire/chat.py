@@ -130,8 +130,6 @@ class ThinkingPart(Open):
     type: Literal["thinking"]
 
 
-ContentPart: TypeAlias = TextPart | ImagePart | AudioPart | VideoPart | FilePart | RefusalPart | ThinkingPart
-
 UserPart: TypeAlias = Annotated[
     Annotated[TextPart, Tag("<text>")]
     | Annotated[ImagePart, Tag("<image_url>")]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import Target
 
 FORMAT = "anthropic-claude-v1"
-KINDS = ("thinking", "redacted_thinking")
 _MARK = "claude-thought-"
 # The same model under its alias, its dated name and a host's name for it.
 _VERSION = re.compile(r"([-@]\d{8}|-latest|-v\d+(:\d+)?|@default)+$")
