@@ -16,11 +16,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from compatgw_testing.fakes import ConnectionCut, Fake, FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
+    from compatgw_testing.fakes import Fake, FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
+    from compatgw_testing.faults import FAULTS, ConnectionCut, Fault
     from compatgw_testing.journal import Call, Journal
     from compatgw_testing.script import (
         Failure,
-        Fault,
         Raw,
         Script,
         ScriptError,
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from compatgw_testing.server import FakeServer
 
 _HOMES = {
-    "fakes": ("ConnectionCut", "Fake", "FakeAnthropic", "FakeCohere", "FakeGemini", "FakeOpenAI"),
+    "fakes": ("Fake", "FakeAnthropic", "FakeCohere", "FakeGemini", "FakeOpenAI"),
+    "faults": ("FAULTS", "ConnectionCut", "Fault"),
     "journal": ("Call", "Journal"),
     "script": (
-        *("Failure", "Fault", "Raw", "Script", "ScriptError", "ToolCall", "Turn", "Usage"),
+        *("Failure", "Raw", "Script", "ScriptError", "ToolCall", "Turn", "Usage"),
         *("fail", "fault", "refuse", "reply", "tool_call", "tool_calls"),
     ),
     "server": ("FakeServer",),
@@ -48,6 +49,7 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "FAULTS",
     "Call",
     "ConnectionCut",
     "Failure",

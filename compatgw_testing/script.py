@@ -19,9 +19,12 @@ import re
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypedDict, Unpack
+from typing import Literal, TypedDict, Unpack, get_args
 
-FaultKind = Literal["cut", "stall", "truncate", "garbage", "error_event", "html", "empty", "error_200"]
+from compatgw_testing.faults import Fault, FaultWay, faults_of
+
+Chunking = Literal["whole", "words", "letters", "bytes", "torture"]
+RetryForm = Literal["seconds", "ms", "date", "both"]
 
 
 class ScriptError(ValueError):
@@ -72,31 +75,12 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """How an answer goes wrong on its way.
-
-    Attributes:
-        kind: `cut` the connection breaks; `stall` nothing more comes; `truncate` a clean end too early;
-            `garbage` one event that is no JSON; `error_event` an error inside the stream; `html` an error page;
-            `empty` no body; `error_200` an error envelope under status 200.
-        after: Events sent before it; None for the last moment (`truncate`: all but the ending events).
-        status: HTTP status of `html` and `empty`.
-        error: What `error_event` and `error_200` report.
-    """
-
-    kind: FaultKind
-    after: int | None = None
-    status: int = 200
-    error: Failure | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One answer.
 
     Attributes:
         text: What the model says; None for nothing.
-        chunks: The pieces that `text` streams in. Default: words.
+        chunks: The pieces that `text` streams in: given, or a `Chunking`. Default: words.
         calls: Tool calls, after the text.
         reasoning: What the model thinks, before the text.
         redacted: The reasoning is encrypted (where the vendor has that).
@@ -106,10 +90,12 @@ class Turn:
             Default: follows from the answer.
         fault: How it goes wrong on its way.
         headers: Extra response headers.
+        first: Seconds before the first event of a stream, or before a plain answer.
+        rate: Events a second after that; None for at once. A plain answer comes when its stream would have ended.
     """
 
     text: str | None = None
-    chunks: tuple[str, ...] | None = None
+    chunks: tuple[str, ...] | Chunking = "words"
     calls: tuple[ToolCall, ...] = ()
     reasoning: str | None = None
     redacted: bool = False
@@ -118,6 +104,8 @@ class Turn:
     finish: str | None = None
     fault: Fault | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    first: float = 0.0
+    rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +118,9 @@ class Failure:
             vendor means by `status`.
         message: Default: the vendor's usual one.
         retry_after: Seconds, said in the vendor's way.
+        retry_form: How the headers say it: `seconds`, `ms` (with `retry-after-ms` alone), `date`, or `both` seconds
+            and milliseconds. None: the vendor's usual form.
+        should_retry: Sent as `x-should-retry`, which some SDKs obey; None: not sent.
         headers: Extra response headers.
     """
 
@@ -137,6 +128,8 @@ class Failure:
     name: str | None = None
     message: str | None = None
     retry_after: float | None = None
+    retry_form: RetryForm | None = None
+    should_retry: bool | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -163,6 +156,13 @@ def dump(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
+def pieces(text: str, chunking: Chunking) -> tuple[str, ...]:
+    """`text` in the pieces that it streams in."""
+    if chunking == "whole":
+        return (text,) if text else ()
+    return tuple(text) if chunking in ("letters", "torture") else words(text)
+
+
 def words(text: str) -> tuple[str, ...]:
     """`text` in pieces of a word and the space before it; joined they are `text` again."""
     return tuple(re.findall(r"\s*\S+|\s+$", text))
@@ -178,13 +178,15 @@ class ReplyMembers(TypedDict, total=False):
     `usage` may be a pair of input and output, `calls` pairs of name and arguments.
     """
 
-    chunks: Sequence[str]
+    chunks: Sequence[str] | Chunking
     calls: Iterable[CallLike]
     reasoning: str
     redacted: bool
     usage: UsageLike
     finish: str
     headers: Mapping[str, str]
+    first: float
+    rate: float
 
 
 class CallsMembers(TypedDict, total=False):
@@ -199,35 +201,9 @@ class FailMembers(TypedDict, total=False):
     """What `fail` takes beside what went wrong and the message."""
 
     retry_after: float
+    retry_form: RetryForm
+    should_retry: bool
     headers: Mapping[str, str]
-
-
-class FaultWay(TypedDict, total=False):
-    """The way an answer goes wrong: give exactly one (and `error` with those that report one).
-
-    Attributes:
-        cut_after: The connection breaks after so many events (0: after the head); plain answers break halfway.
-        stall_after: After so many events nothing more comes, until the client leaves.
-        truncate_after: A clean end after so many events; plain answers end halfway.
-        truncated: A clean end before the events that would have ended it.
-        garbage_after: After so many events, one whose JSON is broken; the rest follows.
-        error_after: After so many events, `error` inside the stream; plain answers are that error.
-        html: An HTML page under this status.
-        empty: 200 and no body.
-        error_200: The envelope of `error`, but under status 200.
-        error: An HTTP status or a name, as in `fail`. Default: 500.
-    """
-
-    cut_after: int
-    stall_after: int
-    truncate_after: int
-    truncated: bool
-    garbage_after: int
-    error_after: int
-    html: int
-    empty: bool
-    error_200: bool
-    error: int | str
 
 
 def reply(text: str | None = None, **members: Unpack[ReplyMembers]) -> Turn:
@@ -236,21 +212,23 @@ def reply(text: str | None = None, **members: Unpack[ReplyMembers]) -> Turn:
     Raises:
         ScriptError: `chunks` do not join to `text`, or the usage does not add up.
     """
-    chunks = members.get("chunks")
-    if chunks is not None:
+    chunks = members.get("chunks", "words")
+    if not isinstance(chunks, str):
         joined = "".join(chunks)
         if text is not None and joined != text:
             raise ScriptError(f"chunks join to {joined!r}, which is not the text {text!r}")
         text = joined
     return Turn(
         text=text,
-        chunks=None if chunks is None else tuple(chunks),
+        chunks=_chunking(chunks) if isinstance(chunks, str) else tuple(chunks),
         calls=tuple(one if isinstance(one, ToolCall) else ToolCall(*one) for one in members.get("calls", ())),
         reasoning=members.get("reasoning"),
         redacted=members.get("redacted", False),
         usage=_usage(members.get("usage")),
         finish=members.get("finish"),
         headers=members.get("headers", {}),
+        first=members.get("first", 0.0),
+        rate=members.get("rate"),
     )
 
 
@@ -276,7 +254,7 @@ def fail(what: int | str, message: str | None = None, **members: Unpack[FailMemb
     Args:
         what: An HTTP status, or a name (`context_length`, `quota`, `key`, `model`, `overloaded`).
         message: Default: the vendor's usual one.
-        members: `retry_after` in seconds, extra `headers`.
+        members: `retry_after` in seconds, `retry_form`, `should_retry`, extra `headers`.
     """
     status, name = (what, None) if isinstance(what, int) else (None, what)
     return Failure(
@@ -284,6 +262,8 @@ def fail(what: int | str, message: str | None = None, **members: Unpack[FailMemb
         name=name,
         message=message,
         retry_after=members.get("retry_after"),
+        retry_form=members.get("retry_form"),
+        should_retry=members.get("should_retry"),
         headers=members.get("headers", {}),
     )
 
@@ -298,28 +278,19 @@ def fault(answer: Turn | str | None = None, /, **way: Unpack[FaultWay]) -> Turn:
     Raises:
         ScriptError: No way, or more than one.
     """
-    error = fail(way.get("error", 500))
-    counted: tuple[tuple[FaultKind, int | None], ...] = (
-        ("cut", way.get("cut_after")),
-        ("stall", way.get("stall_after")),
-        ("truncate", way.get("truncate_after")),
-        ("garbage", way.get("garbage_after")),
-    )
-    ways = [Fault(kind=kind, after=after) for kind, after in counted if after is not None]
-    if way.get("truncated"):
-        ways.append(Fault(kind="truncate"))
-    if (after := way.get("error_after")) is not None:
-        ways.append(Fault(kind="error_event", after=after, error=error))
-    if (status := way.get("html")) is not None:
-        ways.append(Fault(kind="html", status=status))
-    if way.get("empty"):
-        ways.append(Fault(kind="empty"))
-    if way.get("error_200"):
-        ways.append(Fault(kind="error_200", error=error))
+    ways = faults_of(way, fail(way.get("error", 500)))
     if len(ways) != 1:
         raise ScriptError(f"a fault goes wrong in exactly one way, {len(ways)} were given")
     turn = answer if isinstance(answer, Turn) else Turn(text=answer)
     return replace(turn, fault=ways[0])
+
+
+def _chunking(given: str) -> Chunking:
+    known: tuple[Chunking, ...] = get_args(Chunking)
+    for one in known:
+        if one == given:
+            return one
+    raise ScriptError(f"chunks={given!r} is no way of cutting; there are {', '.join(known)}, or a list of texts")
 
 
 def _usage(given: UsageLike | None) -> Usage | None:
@@ -346,6 +317,15 @@ class Script:
     def next(self) -> Step | None:
         """The step of the next call; None when nothing is scripted for it."""
         return self._queue.popleft() if self._queue else self._standing
+
+    def peek(self) -> Step | None:
+        """What `next` would give."""
+        return self._queue[0] if self._queue else self._standing
+
+    @property
+    def standing(self) -> Step | None:
+        """What is answered whenever the queue is empty."""
+        return self._standing
 
     @property
     def unused(self) -> tuple[Step, ...]:

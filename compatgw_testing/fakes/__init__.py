@@ -9,8 +9,8 @@ another dialect's package.
 from compatgw_testing.fakes.anthropic import FakeAnthropic
 from compatgw_testing.fakes.base import Fake
 from compatgw_testing.fakes.cohere import FakeCohere
-from compatgw_testing.fakes.delivery import ConnectionCut
 from compatgw_testing.fakes.gemini import FakeGemini
 from compatgw_testing.fakes.openai import FakeOpenAI
+from compatgw_testing.faults import ConnectionCut
 
 __all__ = ["ConnectionCut", "Fake", "FakeAnthropic", "FakeCohere", "FakeGemini", "FakeOpenAI"]

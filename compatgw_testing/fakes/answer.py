@@ -12,12 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compatgw_testing import script
-from compatgw_testing.script import Fault, ToolCall, Turn, Usage
+from compatgw_testing.faults import Fault
+from compatgw_testing.script import ToolCall, Turn, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from compatgw_testing.journal import Call
+    from compatgw_testing.request import Request
     from compatgw_testing.sample import Ids
 
 Json = dict[str, Any]
@@ -64,38 +66,27 @@ class Frame(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
-    """What goes back: one body, or frames."""
+    """What goes back: one body, or frames.
+
+    Attributes:
+        status: HTTP status.
+        headers: All but those of framing.
+        body: Of a plain answer.
+        frames: Of a stream.
+        fault: How it goes wrong on its way.
+        first: Seconds before the first frame, or before a plain answer.
+        rate: Frames a second after that; None for at once.
+        cut: Most bytes in a piece; None for whole frames.
+    """
 
     status: int = 200
     headers: Headers = field(default_factory=list)
     body: bytes = b""
     frames: Iterable[Frame] | None = None
     fault: Fault | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a made-up answer has to obey.
-
-    Attributes:
-        text: The latest words of the user.
-        prompt: Everything that the model reads; counted for usage.
-        tools: Schemas of the arguments, by name.
-        force: A call is demanded: of this tool, or of any if empty. None: no demand.
-        schema: The answer is JSON that satisfies this.
-        json: The answer is some JSON object.
-        limit: Most tokens to write.
-        thinks: Thought was asked for.
-    """
-
-    text: str
-    prompt: object
-    tools: Mapping[str, object] = field(default_factory=dict)
-    force: str | None = None
-    schema: object = None
-    json: bool = False
-    limit: int | None = None
-    thinks: bool = False
+    first: float = 0.0
+    rate: float | None = None
+    cut: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +115,10 @@ class Said:
 class Chat(ABC):
     """One accepted chat request, and how its vendor answers it. Made per call."""
 
-    def __init__(self, call: Call, ids: Ids, asked: Asked, *, streamed: bool) -> None:
+    def __init__(self, call: Call, ids: Ids, request: Request) -> None:
         self.call = call
         self.ids = ids
-        self.asked = asked
-        self.streamed = streamed
+        self.request = request
 
     @abstractmethod
     def tool_id(self, index: int, name: str) -> str:
@@ -158,13 +148,16 @@ def settle(turn: Turn, chat: Chat) -> Said:
         for index, one in enumerate(turn.calls)
     )
     reasoning = script.words(turn.reasoning or "")
-    text = turn.chunks if turn.chunks is not None else None if turn.text is None else script.words(turn.text)
+    if isinstance(turn.chunks, tuple):
+        text: tuple[str, ...] | None = turn.chunks
+    else:
+        text = None if turn.text is None else script.pieces(turn.text, turn.chunks)
     refusal = None if turn.refusal is None else script.words(turn.refusal)
     usage = turn.usage
     if usage is None:
         arguments = sum(len(one.text) // 4 + 1 for one in calls)
         written = len(reasoning) + len(text or ()) + len(refusal or ()) + arguments
-        read = len(script.dump(chat.asked.prompt)) // 4 + 1
+        read = len(script.dump(chat.request.prompt)) // 4 + 1
         usage = Usage(input=read, output=max(1, written), reasoning=len(reasoning))
     finish = turn.finish or ("refusal" if refusal is not None else "tool_calls" if calls else "stop")
     return Said(

@@ -10,29 +10,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 from urllib.parse import parse_qsl
 
 from compatgw_testing import sample, script
-from compatgw_testing.fakes.answer import Answer, Asked, Chat, Frame, Headers, Json, Problem, Refused, settle
-from compatgw_testing.fakes.delivery import bent, deliver, lifespan, read_body
-from compatgw_testing.journal import Call, Journal
-from compatgw_testing.script import Failure, Fault, Raw, Script, ScriptError, Step, ToolCall, Turn
+from compatgw_testing.clock import EPOCH, Timeline
+from compatgw_testing.fakes.answer import Answer, Chat, Frame, Headers, Json, Problem, Refused, Said, settle
+from compatgw_testing.fakes.delivery import Line, bent, deliver, lifespan, read_body
+from compatgw_testing.fakes.scripted import Scripted, bare
+from compatgw_testing.journal import Call
+from compatgw_testing.rules import RuleError
+from compatgw_testing.script import Failure, Raw, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, MutableMapping, Sequence
-    from typing import Self, Unpack
+    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from typing import Self
 
+    from compatgw_testing.clock import Clock
     from compatgw_testing.fakes.delivery import Pace, Receive, Send
-    from compatgw_testing.script import CallLike, CallsMembers, FailMembers, FaultWay, ReplyMembers
+    from compatgw_testing.fakes.scripted import Unscripted
+    from compatgw_testing.faults import Fault
+    from compatgw_testing.request import Request
+    from compatgw_testing.script import RetryForm
 
 Made = TypeVar("Made")
 MIB = 1024 * 1024
-# All made-up times start here (2026-06-01T00:00:00Z); each call is a second later than the one before.
-EPOCH = 1_780_272_000
 
 
 class Route(NamedTuple):
@@ -43,7 +50,7 @@ class Route(NamedTuple):
     handler: str
 
 
-class Fake(ABC):
+class Fake(Scripted, ABC):
     """A fake of one vendor's API: an ASGI application with a script and a journal.
 
     Args:
@@ -52,16 +59,16 @@ class Fake(ABC):
         strict: Refuse what the vendor refuses. False serves any request that can be read.
         models: The only models that exist. Default: any model id is served.
         pace: Awaited with its number before each stream event. Default: nothing.
+        unscripted, clock: As in `Scripted`.
     """
 
-    dialect: ClassVar[str]
     base_path: str = ""
     sdk_path: ClassVar[str] = ""
     default_key: ClassVar[str] = "test-key"
     default_models: ClassVar[tuple[str, ...]] = ()
     max_body: ClassVar[int] = 32 * MIB
     routes: ClassVar[tuple[Route, ...]] = ()
-    failures: ClassVar[Mapping[str, Problem]] = {}
+    retry_form: ClassVar[RetryForm] = "seconds"
 
     def __init__(
         self,
@@ -71,102 +78,24 @@ class Fake(ABC):
         strict: bool = True,
         models: Sequence[str] | None = None,
         pace: Pace | None = None,
+        unscripted: Unscripted = "answer",
+        clock: Clock | None = None,
     ) -> None:
+        super().__init__(seed=seed, unscripted=unscripted, clock=clock)
         self.api_key = self.default_key if key is None else key
-        self.seed = seed
         self.strict = strict
         self.pace = pace
-        self.calls = Journal()
-        self.script = Script()
         self._arrivals = 0
         self._models = None if models is None else tuple(models)
-
-    # The script.
-
-    def reply(self, text: str | None = None, *, times: int = 1, **members: Unpack[ReplyMembers]) -> Self:
-        """Answers a call with text, and with what else `ReplyMembers` names."""
-        return self.enqueue(script.reply(text, **members), times=times)
-
-    def tool_call(self, name: str, /, **arguments: object) -> Self:
-        """Answers a call with one tool call; every keyword is an argument of the tool."""
-        return self.enqueue(script.tool_call(name, **arguments))
-
-    def tool_calls(self, *calls: CallLike, **members: Unpack[CallsMembers]) -> Self:
-        """Answers a call with several tool calls at once, after text and reasoning if given."""
-        return self.enqueue(script.tool_calls(*calls, **members))
-
-    def refuse(self, text: str = "I cannot help with that.") -> Self:
-        """Answers a call by declining, in the vendor's own way."""
-        return self.enqueue(script.refuse(text))
-
-    def fail(
-        self, what: int | str, message: str | None = None, *, times: int = 1, **members: Unpack[FailMembers]
-    ) -> Self:
-        """Answers a call with an error; see `compatgw_testing.fail`."""
-        return self.enqueue(script.fail(what, message, **members), times=times)
-
-    def fault(self, answer: Turn | str | None = None, /, *, times: int = 1, **way: Unpack[FaultWay]) -> Self:
-        """Answers a call, but something goes wrong on the way: exactly one of `FaultWay`."""
-        return self.enqueue(script.fault(answer, **way), times=times)
-
-    def raw(self, *pieces: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Self:
-        """Answers a call with exactly these bytes. Default content type: JSON."""
-        return self.enqueue(Raw(pieces=pieces, status=status, headers=headers or {"content-type": "application/json"}))
-
-    def enqueue(self, *steps: Step, times: int = 1) -> Self:
-        """Appends steps to the script.
-
-        Raises:
-            ScriptError: A failure has a name that this vendor does not know.
-        """
-        for step in steps:
-            self.script.add(self._known(step), times)
-        return self
-
-    def always(self, step: Step | str) -> Self:
-        """Answers so whenever nothing else is scripted."""
-        self.script.stand(script.reply(step) if isinstance(step, str) else self._known(step))
-        return self
-
-    def _known(self, step: Step) -> Step:
-        """`step`, unless it fails in a way that the vendor has no answer for."""
-        fault = step.fault if isinstance(step, Turn) else None
-        failure = step if isinstance(step, Failure) else fault and fault.error
-        if failure and failure.name is not None and failure.name not in self.failures:
-            known = ", ".join(sorted(self.failures))
-            raise ScriptError(f"{self.dialect} has no failure named {failure.name!r}; it knows {known}, and any status")
-        return step
-
-    # The journal.
 
     @property
     def app(self) -> Self:
         """The ASGI application: the fake itself."""
         return self
 
-    @property
-    def journal(self) -> Journal:
-        """The same object as `calls`."""
-        return self.calls
-
-    @property
-    def last(self) -> Call:
-        """The latest call."""
-        return self.calls.last
-
-    @property
-    def unused(self) -> tuple[Step, ...]:
-        """Scripted steps that no call has taken."""
-        return self.script.unused
-
-    def assert_called_once(self) -> Call:
-        """The only call; raises AssertionError if there was another number of them."""
-        return self.calls.assert_called_once()
-
     def reset(self) -> None:
-        """Forgets script and journal; ids start over."""
-        self.script.clear()
-        self.calls.clear()
+        """Forgets script, rules, quota and journal; ids start over."""
+        super().reset()
         self._arrivals = 0
 
     @property
@@ -219,8 +148,24 @@ class Fake(ABC):
         return sample.Ids(self.seed, call.ordinal)
 
     def now(self, call: Call) -> int:
-        """The fake's time of a call, seconds since 1970."""
+        """When a call was answered, as the fake says it: seconds since 1970, a second after the call before."""
         return EPOCH + call.ordinal
+
+    def retry_headers(self, failure: Failure) -> dict[str, str]:
+        """The headers of a failure: those given, and how long to wait before trying again."""
+        headers = dict(failure.headers)
+        if failure.should_retry is not None:
+            headers["x-should-retry"] = "true" if failure.should_retry else "false"
+        if failure.retry_after is None:
+            return headers
+        form = failure.retry_form or self.retry_form
+        if form == "date":
+            headers["retry-after"] = formatdate(self.clock.now() + failure.retry_after, usegmt=True)
+        elif form != "ms":
+            headers["retry-after"] = f"{failure.retry_after:g}"
+        if form in ("ms", "both"):
+            headers["retry-after-ms"] = f"{failure.retry_after * 1000:g}"
+        return headers
 
     def require_model(self, call: Call, model: str) -> None:
         """Raises Refused if only certain models exist and this is none of them."""
@@ -248,72 +193,109 @@ class Fake(ABC):
     # Playing one call.
 
     def play(self, call: Call, chat: Chat) -> Answer:
-        """Answers an accepted chat request with the next step of the script."""
-        step = call.step = self.script.next()
+        """Answers an accepted chat request with what the script says."""
+        request = chat.request
+        taken = self._taken(call, request, takes=True)
+        if isinstance(taken, Answer):
+            return taken
+        turn = taken or self.made_up(request)
+        fault = turn.fault
+        if fault is not None:
+            if bare(turn):
+                turn = replace(self.made_up(request), fault=fault)
+            if (instead := self._instead(call, fault, streamed=request.stream)) is not None:
+                return instead
+        said = settle(turn, chat)
+        if self.limits is not None:
+            self.limits.spend(said.usage.input + said.usage.output)
+        if request.stream:
+            headers = [*self.stream_headers(), *self.headers(call)]
+            frames = chat.frames(said)
+            if fault is not None:
+                error = None if fault.error is None else self.problem(fault.error)
+                frames = bent(chat, fault, frames, error)
+            answer = Answer(headers=headers, frames=frames)
+        else:
+            answer = self.json_answer(call, chat.plain(said))
+        return self._finished(answer, turn, said)
+
+    def serve(
+        self, call: Call, request: Request, make: Callable[[Turn | None], Answer], *, takes: bool = False
+    ) -> Answer:
+        """Answers an accepted request that is no chat.
+
+        Args:
+            call: The call.
+            request: The same in the shape over all dialects.
+            make: Gives the answer; gets the turn of the script, if there is one.
+            takes: Turns of the script answer it (as they do a transcription). Otherwise it answers by itself, and
+                only failures, raw bytes and bare faults of the script apply, and rules that name its surface.
+        """
+        turn = self._taken(call, request, takes=takes)
+        if isinstance(turn, Answer):
+            return turn
+        if turn is not None and turn.fault is not None:
+            instead = self._instead(call, turn.fault, streamed=False)
+            if instead is not None:
+                return instead
+        answer = make(None if turn is None or bare(turn) else turn)
+        return answer if turn is None else self._finished(answer, turn, None)
+
+    def _finished(self, answer: Answer, turn: Turn, said: Said | None) -> Answer:
+        answer.fault = turn.fault
+        answer.first, answer.rate = turn.first, turn.rate
+        if answer.frames is None and turn.rate and said is not None:
+            answer.first += said.usage.output / turn.rate
+        answer.cut = 1 if turn.chunks in ("bytes", "torture") else None
+        if turn.fault is not None and turn.fault.kind == "content_type":
+            answer.headers = [one for one in answer.headers if one[0] != "content-type"]
+            answer.headers.append(("content-type", turn.fault.content_type))
+        answer.headers.extend(turn.headers.items())
+        return answer
+
+    def _taken(self, call: Call, request: Request, *, takes: bool) -> Answer | Turn | None:
+        """The turn that the script has for a call; or the answer, if it is none of the model's."""
+        call.request = request
+        if self.limits is not None:
+            wait = self.limits.refuse(len(script.dump(request.prompt)) // 4 + 1)
+            if wait is not None:
+                call.outcome = "failed"
+                return self.error(call, self.problem(Failure(status=429, retry_after=math.ceil(wait * 1000) / 1000)))
+        try:
+            step = call.step = self.choose(call, request, takes=takes)
+        except RuleError as error:
+            self.complaints.append(str(error))
+            problem = self.problem(Failure(status=400, message=f"compatgw_testing: {error}"))
+            raise Refused(replace(problem, code="no_rule_matched")) from None
         if isinstance(step, Failure):
             call.outcome = "failed"
             return self.error(call, self.problem(step))
         if isinstance(step, Raw):
             pieces = [Frame(piece) for piece in step.pieces]
             return Answer(status=step.status, headers=list(step.headers.items()), frames=pieces)
-        turn = step or self.made_up(chat.asked)
-        fault = turn.fault
-        if fault is not None:
-            if turn == Turn(fault=fault):
-                turn = replace(self.made_up(chat.asked), fault=fault)
-            if (instead := self._instead(call, chat, fault)) is not None:
-                call.outcome = "faulted"
-                return instead
-        said = settle(turn, chat)
-        if chat.streamed:
-            headers = [*self.stream_headers(), *self.headers(call)]
-            frames = chat.frames(said)
-            if fault is not None:
-                error = None if fault.error is None else self.problem(fault.error)
-                frames = bent(chat, fault, frames, error)
-            answer = Answer(headers=headers, frames=frames, fault=fault)
-        else:
-            answer = self.json_answer(call, chat.plain(said))
-            answer.fault = fault
-        answer.headers.extend(turn.headers.items())
-        return answer
-
-    def made_up(self, asked: Asked) -> Turn:
-        """An answer that obeys the request and is the same each time it is asked."""
-        source = sample.rng(self.seed, asked.text)
-        thought = "This asks for a short answer." if asked.thinks else None
-        if asked.force is not None and asked.tools:
-            name = asked.force or next(iter(asked.tools))
-            arguments = sample.value_for(asked.tools.get(name), source)
-            calls = (ToolCall(name, arguments if isinstance(arguments, dict) else {}),)
-            return Turn(calls=calls, reasoning=thought)
-        if asked.schema is not None:
-            return Turn(text=script.dump(sample.value_for(asked.schema, source)), reasoning=thought)
-        text = sample.sentence(source)
-        if asked.json:
-            return Turn(text=script.dump({"answer": text}), reasoning=thought)
-        pieces = script.words(text)
-        if asked.limit is not None and asked.limit < len(pieces):
-            return Turn(text="".join(pieces[: asked.limit]), finish="length", reasoning=thought)
-        return Turn(text=text, reasoning=thought)
+        return step
 
     def stream_headers(self) -> Headers:
         """Headers of an event stream."""
         return [("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache")]
 
-    def _instead(self, call: Call, chat: Chat, fault: Fault) -> Answer | None:
+    def _instead(self, call: Call, fault: Fault, *, streamed: bool) -> Answer | None:
         """The answer of a fault that leaves nothing of the real one."""
+        answer: Answer | None = None
         if fault.kind == "html":
             page = f"<html><head><title>{fault.status}</title></head><body><h1>{fault.status}</h1></body></html>"
-            return Answer(status=fault.status, headers=[("content-type", "text/html")], body=page.encode())
-        if fault.kind == "empty":
-            return Answer(status=fault.status, headers=[("content-type", "application/json")])
-        if fault.error is not None and (fault.kind == "error_200" or not chat.streamed):
+            answer = Answer(status=fault.status, headers=[("content-type", "text/html")], body=page.encode())
+        elif fault.kind == "empty":
+            answer = Answer(status=fault.status, headers=[("content-type", "application/json")])
+        elif fault.kind == "refuse":
+            answer = Answer(fault=fault)
+        elif fault.error is not None and (fault.kind == "error_200" or not streamed):
             answer = self.error(call, self.problem(fault.error))
             if fault.kind == "error_200":
                 answer.status = 200
-            return answer
-        return None
+        if answer is not None:
+            call.outcome = "faulted"
+        return answer
 
     # ASGI.
 
@@ -327,7 +309,8 @@ class Fake(ABC):
         call = self._arrived(scope)
         try:
             if await read_body(call, receive, self.max_body):
-                await deliver(call, self._answer(call), receive, send, self.pace)
+                timeline, reset = _door(scope)
+                await deliver(call, self._answer(call), Line(receive, send, timeline, reset, self.pace))
         except asyncio.CancelledError:
             call.outcome = "client_closed"
             raise
@@ -337,6 +320,7 @@ class Fake(ABC):
         self._arrivals += 1
         call = Call(
             ordinal=self._arrivals,
+            at=self.clock.now(),
             method=scope["method"],
             path=path[len(mount) :] if mount and path.startswith(mount + "/") else path,
             query=dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)),
@@ -371,6 +355,13 @@ class Fake(ABC):
                     return route.handler, match
                 exists = exists or match is not None
         raise Refused(self.no_route(call, method=exists))
+
+
+def _door(scope: MutableMapping[str, Any]) -> tuple[Timeline, Callable[[], Awaitable[None]] | None]:
+    """What the door that a call came through can do beyond ASGI: virtual time, and resetting the connection."""
+    able = (scope.get("extensions") or {}).get("compatgw_testing") or {}
+    timeline = Timeline(virtual=bool(able.get("virtual")), read_timeout=able.get("read_timeout"))
+    return timeline, able.get("reset")
 
 
 def _no_constant(name: str) -> None:

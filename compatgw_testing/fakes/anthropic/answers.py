@@ -9,8 +9,9 @@ import base64
 import json
 from typing import TYPE_CHECKING, Any
 
-from compatgw_testing.fakes.answer import Asked, Chat, Frame, Json, Problem, Said, fragments
+from compatgw_testing.fakes.answer import Chat, Frame, Json, Problem, Said, fragments
 from compatgw_testing.fakes.anthropic.models import limits_of
+from compatgw_testing.fakes.anthropic.reading import read_messages
 from compatgw_testing.script import dump
 
 if TYPE_CHECKING:
@@ -30,29 +31,12 @@ _STOP = {
 }
 
 
-def asked_of(body: Json) -> Asked:
-    """What a made-up answer to `body` has to obey."""
-    choice = body.get("tool_choice") or {}
-    force = {"any": "", "tool": str(choice.get("name"))}.get(str(choice.get("type")))
-    form = (body.get("output_config") or {}).get("format") or body.get("output_format")
-    users = [one["content"] for one in body["messages"] if one.get("role") == "user"]
-    return Asked(
-        text=dump(users[-1:]),
-        prompt=[body.get("system"), body["messages"], body.get("tools")],
-        tools={one["name"]: one.get("input_schema") for one in body.get("tools") or () if "input_schema" in one},
-        force=force,
-        schema=form["schema"] if form else None,
-        limit=int(body.get("max_tokens") or 0),
-        thinks=(body.get("thinking") or {}).get("type", "disabled") != "disabled",
-    )
-
-
 class AnthropicChat(Chat):
     """One request for a message."""
 
     def __init__(self, call: Call, ids: Ids, thoughts: Thoughts, envelope: Callable[[Problem], Json]) -> None:
         body: Json = call.body
-        super().__init__(call, ids, asked_of(body), streamed=bool(body.get("stream")))
+        super().__init__(call, ids, read_messages(body))
         self.model = str(body.get("model"))
         self._display = (body.get("thinking") or {}).get("display")
         self._stops: list[str] = body.get("stop_sequences") or []

@@ -97,10 +97,7 @@ class FakeAnthropic(Fake):
         if known is None:
             kind = "invalid_request_error" if (failure.status or 500) < 500 else "api_error"
             known = Problem(status=failure.status or 500, message="An error occurred.", type=kind)
-        headers = dict(failure.headers)
-        if failure.retry_after is not None:
-            headers["retry-after"] = f"{failure.retry_after:g}"
-        return replace(known, message=failure.message or known.message, headers=headers)
+        return replace(known, message=failure.message or known.message, headers=self.retry_headers(failure))
 
     def no_route(self, call: Call, *, method: bool) -> Problem:
         """Anthropic's answer to an unknown path or method."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compatgw_testing.fakes.answer import Asked, Chat, Frame, Json, Problem, Said, fragments
+from compatgw_testing.fakes.answer import Chat, Frame, Json, Problem, Said, fragments
+from compatgw_testing.fakes.cohere.reading import read_chat
 from compatgw_testing.script import dump
 
 if TYPE_CHECKING:
@@ -26,27 +27,11 @@ _FINISH = {
 _ID = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
-def asked_of(body: Json) -> Asked:
-    """What a made-up answer to `body` has to obey."""
-    form = body.get("response_format") or {}
-    users = [one.get("content") for one in body["messages"] if one.get("role") == "user"]
-    return Asked(
-        text=dump(users[-1:]),
-        prompt=[body["messages"], body.get("tools"), body.get("documents")],
-        tools={one["function"]["name"]: one["function"].get("parameters") for one in body.get("tools") or ()},
-        force="" if body.get("tool_choice") == "REQUIRED" else None,
-        schema=form.get("json_schema") or form.get("schema"),
-        json=form.get("type") == "json_object",
-        limit=int(body.get("max_tokens") or 0) or None,
-        thinks=(body.get("thinking") or {}).get("type") == "enabled",
-    )
-
-
 class CohereChat(Chat):
     """One chat request. Thought before tool calls is the tool plan, as Cohere's own models write it."""
 
     def __init__(self, call: Call, ids: Ids) -> None:
-        super().__init__(call, ids, asked_of(call.body), streamed=bool(call.body.get("stream")))
+        super().__init__(call, ids, read_chat(call.body))
         self._id = ids.uuid("id")
         self.model = str(call.body.get("model"))
         thinking = call.body.get("thinking") or {}

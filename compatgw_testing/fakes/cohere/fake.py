@@ -89,10 +89,7 @@ class FakeCohere(Fake):
         known = _NAMES[failure.name] if failure.name is not None else _STATUSES.get(failure.status or 500)
         if known is None:
             known = Problem(status=failure.status or 500, message="an error occurred")
-        headers = dict(failure.headers)
-        if failure.retry_after is not None:
-            headers["retry-after"] = f"{failure.retry_after:g}"
-        return replace(known, message=failure.message or known.message, headers=headers)
+        return replace(known, message=failure.message or known.message, headers=self.retry_headers(failure))
 
     def no_route(self, call: Call, *, method: bool) -> Problem:
         """Cohere's answer to an unknown path or method."""

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from compatgw_testing.fakes.answer import Asked, Chat, Frame, Json, Problem, Said
-from compatgw_testing.fakes.gemini.rules import declarations, version_of
+from compatgw_testing.fakes.answer import Chat, Frame, Json, Problem, Said
+from compatgw_testing.fakes.gemini.reading import read_generate
+from compatgw_testing.fakes.gemini.rules import version_of
 from compatgw_testing.script import dump
 
 if TYPE_CHECKING:
@@ -28,25 +29,6 @@ _FINISH = {
     "content_filter": "SAFETY",
     "refusal": "SAFETY",
 }
-
-
-def asked_of(body: Json) -> Asked:
-    """What a made-up answer to the canonical `body` has to obey."""
-    config = body.get("generationConfig") or {}
-    calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
-    tools = {one["name"]: one.get("parametersJsonSchema") or one.get("parameters") for one in declarations(body)}
-    allowed = calling.get("allowedFunctionNames") or [""]
-    users = [one.get("parts") for one in body["contents"] if one.get("role") != "model"]
-    return Asked(
-        text=dump(users[-1:]),
-        prompt=[body.get("systemInstruction"), body["contents"], body.get("tools")],
-        tools={name: schema or {"type": "object", "properties": {}} for name, schema in tools.items()},
-        force=str(allowed[0]) if calling.get("mode") == "ANY" and tools else None,
-        schema=config.get("responseJsonSchema", config.get("responseSchema")),
-        json=config.get("responseMimeType") == "application/json",
-        limit=int(config.get("maxOutputTokens") or 0) or None,
-        thinks=bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
-    )
 
 
 class GeminiChat(Chat):
@@ -75,7 +57,7 @@ class GeminiChat(Chat):
         signatures: Signatures,
         envelope: Callable[[Problem], Json],
     ) -> None:
-        super().__init__(call, ids, asked_of(body), streamed=streamed)
+        super().__init__(call, ids, read_generate(body, model, stream=streamed))
         config: Json = body.get("generationConfig") or {}
         self._shows = bool((config.get("thinkingConfig") or {}).get("includeThoughts"))
         self._wants_logprobs = bool(config.get("responseLogprobs"))

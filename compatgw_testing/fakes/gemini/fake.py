@@ -126,13 +126,15 @@ class FakeGemini(Fake):
         known = _NAMES[failure.name] if failure.name is not None else _STATUSES.get(failure.status or 500)
         if known is None:
             known = Problem(status=failure.status or 500, message="An error occurred.", type="UNKNOWN")
-        details = known.details
-        if failure.retry_after is not None:
+        details, headers = known.details, self.retry_headers(replace(failure, retry_after=None))
+        if failure.retry_after is not None and failure.retry_form is not None:
+            headers = self.retry_headers(failure)
+        elif failure.retry_after is not None:
             if known.status == 429 and not details:
                 quota = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
                 details = ({"@type": f"{_RPC}QuotaFailure", "violations": [{"quotaId": quota}]},)
             details = (*details, {"@type": f"{_RPC}RetryInfo", "retryDelay": f"{failure.retry_after:g}s"})
-        return replace(known, message=failure.message or known.message, details=details, headers=failure.headers)
+        return replace(known, message=failure.message or known.message, details=details, headers=headers)
 
     def no_route(self, call: Call, *, method: bool) -> Problem:
         """Google's front end answers unknown paths itself; `error` writes its page."""

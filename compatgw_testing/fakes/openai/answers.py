@@ -5,10 +5,10 @@ What does not live here: which requests are answered (`rules.py`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from compatgw_testing.fakes.answer import Asked, Chat, Frame, Json, Problem, Said, fragments
-from compatgw_testing.fakes.openai.rules import definition_of
+from compatgw_testing.fakes.answer import Chat, Frame, Json, Problem, Said, fragments
+from compatgw_testing.fakes.openai.reading import read_chat
 from compatgw_testing.script import dump
 
 if TYPE_CHECKING:
@@ -19,39 +19,6 @@ if TYPE_CHECKING:
     from compatgw_testing.sample import Ids
 
 _FINISH = {"refusal": "stop"}
-
-
-def asked_of(body: Json) -> Asked:
-    """What a made-up answer to `body` has to obey."""
-    tools = {}
-    for tool in body.get("tools") or ():
-        given = definition_of(tool)
-        if "name" in given:
-            tools[given["name"]] = given.get("parameters") or {"type": "object", "properties": {}}
-    form = body.get("response_format") or {}
-    users = [one.get("content") for one in body["messages"] if one.get("role") == "user"]
-    return Asked(
-        text=dump(users[-1:]),
-        prompt=[body["messages"], body.get("tools")],
-        tools=tools,
-        force=_forced(body.get("tool_choice")),
-        schema=form["json_schema"].get("schema", {}) if form.get("type") == "json_schema" else None,
-        json=form.get("type") == "json_object",
-        limit=int(body.get("max_completion_tokens") or body.get("max_tokens") or 0) or None,
-        thinks=body.get("reasoning_effort", "none") not in (None, "none"),
-    )
-
-
-def _forced(choice: Any) -> str | None:
-    if choice in ("required", "any"):
-        return ""
-    if not isinstance(choice, dict):
-        return None
-    if choice.get("type") == "allowed_tools":
-        allowed = choice["allowed_tools"]
-        first: dict[str, Any] = allowed["tools"][0]
-        return str(first.get("function", first).get("name", "")) if allowed["mode"] == "required" else None
-    return str(choice[choice["type"]]["name"])
 
 
 class OpenAIChat(Chat):
@@ -66,7 +33,7 @@ class OpenAIChat(Chat):
         envelope: Callable[[Problem], Json],
     ) -> None:
         body: Json = call.body
-        super().__init__(call, ids, asked_of(body), streamed=bool(body.get("stream")))
+        super().__init__(call, ids, read_chat(body))
         self._habit = habit
         self._body = body
         self.model = str(body.get("model"))

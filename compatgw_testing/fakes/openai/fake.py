@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from compatgw_testing.fakes.delivery import Pace
     from compatgw_testing.journal import Call
-    from compatgw_testing.script import Failure
+    from compatgw_testing.script import Failure, RetryForm
 
 _BAD = "invalid_request_error"
 _STATUSES: Mapping[int, Problem] = {
@@ -79,6 +79,7 @@ class FakeOpenAI(Fake):
 
     dialect: ClassVar[str] = "openai"
     default_key: ClassVar[str] = "sk-fake-openai"
+    retry_form: ClassVar[RetryForm] = "both"
     default_models: ClassVar[tuple[str, ...]] = ("gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "o3")
     failures: ClassVar[Mapping[str, Problem]] = _NAMES
     routes: ClassVar[tuple[Route, ...]] = (
@@ -129,11 +130,7 @@ class FakeOpenAI(Fake):
         known = _NAMES[failure.name] if failure.name is not None else _STATUSES.get(failure.status or 500)
         if known is None:
             known = Problem(status=failure.status or 500, message="An error.", type=_BAD)
-        headers = dict(failure.headers)
-        if failure.retry_after is not None:
-            headers["retry-after"] = f"{failure.retry_after:g}"
-            headers["retry-after-ms"] = f"{failure.retry_after * 1000:g}"
-        return replace(known, message=failure.message or known.message, headers=headers)
+        return replace(known, message=failure.message or known.message, headers=self.retry_headers(failure))
 
     def no_route(self, call: Call, *, method: bool) -> Problem:
         """OpenAI's answer to an unknown URL or method."""
