@@ -179,7 +179,9 @@ def _shown(host: str) -> str:
 
 def _listen(host: str, port: int) -> socket.socket:
     """A socket that listens there; port 0 takes a free one."""
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # The protocol by name: asyncio turns Nagle's algorithm off only on sockets that say theirs.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -16,9 +16,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from compatgw_testing.clock import VirtualClock, WallClock
+    from compatgw_testing.difference import like
     from compatgw_testing.fakes import Fake, FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
-    from compatgw_testing.faults import FAULTS, ConnectionCut, Fault
+    from compatgw_testing.faults import FAULTS, ConnectionCut, ConnectionReset, ConnectRefused, Fault, ReadTimedOut
     from compatgw_testing.journal import Call, Journal
+    from compatgw_testing.llm import FakeLLM
+    from compatgw_testing.request import Message, Request
+    from compatgw_testing.rules import Rule, RuleError, contains, glob, regex, when
     from compatgw_testing.script import (
         Failure,
         Raw,
@@ -29,50 +34,129 @@ if TYPE_CHECKING:
         Usage,
         fail,
         fault,
+        improvise,
         refuse,
         reply,
         tool_call,
         tool_calls,
     )
     from compatgw_testing.server import FakeServer
+    from compatgw_testing.stable import stable
+    from compatgw_testing.verdict import Finding, Grade, Seen, grade, graded
 
 _HOMES = {
-    "fakes": ("Fake", "FakeAnthropic", "FakeCohere", "FakeGemini", "FakeOpenAI"),
-    "faults": ("FAULTS", "ConnectionCut", "Fault"),
-    "journal": ("Call", "Journal"),
+    "clock": (
+        "VirtualClock",
+        "WallClock",
+    ),
+    "difference": ("like",),
+    "fakes": (
+        "Fake",
+        "FakeAnthropic",
+        "FakeCohere",
+        "FakeGemini",
+        "FakeOpenAI",
+    ),
+    "faults": (
+        "FAULTS",
+        "ConnectRefused",
+        "ConnectionCut",
+        "ConnectionReset",
+        "Fault",
+        "ReadTimedOut",
+    ),
+    "journal": (
+        "Call",
+        "Journal",
+    ),
+    "llm": ("FakeLLM",),
+    "request": (
+        "Message",
+        "Request",
+    ),
+    "rules": (
+        "Rule",
+        "RuleError",
+        "contains",
+        "glob",
+        "regex",
+        "when",
+    ),
     "script": (
-        *("Failure", "Raw", "Script", "ScriptError", "ToolCall", "Turn", "Usage"),
-        *("fail", "fault", "refuse", "reply", "tool_call", "tool_calls"),
+        "Failure",
+        "Raw",
+        "Script",
+        "ScriptError",
+        "ToolCall",
+        "Turn",
+        "Usage",
+        "fail",
+        "fault",
+        "improvise",
+        "refuse",
+        "reply",
+        "tool_call",
+        "tool_calls",
     ),
     "server": ("FakeServer",),
+    "stable": ("stable",),
+    "verdict": (
+        "Finding",
+        "Grade",
+        "Seen",
+        "grade",
+        "graded",
+    ),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "FAULTS",
     "Call",
+    "ConnectRefused",
     "ConnectionCut",
+    "ConnectionReset",
     "Failure",
     "Fake",
     "FakeAnthropic",
     "FakeCohere",
     "FakeGemini",
+    "FakeLLM",
     "FakeOpenAI",
     "FakeServer",
     "Fault",
+    "Finding",
+    "Grade",
     "Journal",
+    "Message",
     "Raw",
+    "ReadTimedOut",
+    "Request",
+    "Rule",
+    "RuleError",
     "Script",
     "ScriptError",
+    "Seen",
     "ToolCall",
     "Turn",
     "Usage",
+    "VirtualClock",
+    "WallClock",
+    "contains",
     "fail",
     "fault",
+    "glob",
+    "grade",
+    "graded",
+    "improvise",
+    "like",
     "refuse",
+    "regex",
     "reply",
+    "stable",
     "tool_call",
     "tool_calls",
+    "when",
 ]
 
 

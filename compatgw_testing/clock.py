@@ -96,12 +96,14 @@ class Timeline:
         if not self.virtual:
             await asyncio.wait((left,), timeout=None if math.isinf(seconds) else seconds)
             return not left.done()
+        limit = math.inf if self._read_timeout is None else self._read_timeout
+        patience = max(0.0, limit - self._since_piece)
+        if seconds > patience or math.isinf(seconds):
+            # A client without a read timeout would hang for ever, and its test with it.
+            self._counted += 0.0 if math.isinf(patience) else patience
+            limits = "for ever, as it has no read timeout" if math.isinf(limit) else f"{limit:g} s"
+            raise ReadTimedOut(f"nothing came from the fake for longer than the client waits ({limits})")
         self._since_piece += seconds
-        limit = self._read_timeout
-        if math.isinf(seconds) or (limit is not None and self._since_piece > limit):
-            self._counted += (limit or 0.0) if math.isinf(seconds) else seconds
-            patience = "for ever, as it has no read timeout" if limit is None else f"{limit:g} s"
-            raise ReadTimedOut(f"nothing came from the fake for longer than the client waits ({patience})")
         self._counted += seconds
         await asyncio.sleep(0)
         return not left.done()

@@ -9,15 +9,36 @@ import random
 from typing import TYPE_CHECKING, Any
 
 from compatgw import Gateway
-from compatgw_testing.fakes.base import EPOCH
+from compatgw_testing.clock import EPOCH
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from compatgw_testing.fakes import Fake
 
 KEY = "test-key"
 
 
+def gateway_on_httpx(providers: Iterable[str], *, seed: int | str = 0, keys: tuple[str, ...] = (KEY,)) -> Gateway:
+    """A gateway that calls the real addresses of `providers` through httpx, for tests in which pytest-httpx answers.
+
+    Args:
+        providers: Names of the providers; each has the key `test-key`.
+        seed: From which its ids follow.
+        keys: The keys that callers may use.
+    """
+    return Gateway(
+        providers={name: {"api_key": KEY} for name in providers},
+        keys=list(keys),
+        environ={},
+        transport="httpx",
+        clock=lambda: float(EPOCH),
+        random=random.Random(seed),
+    )
+
+
 def gateway_over(
+    upstreams: Mapping[str, Fake] | None = None,
     *,
     seed: int | str = 0,
     keys: tuple[str, ...] = (KEY,),
@@ -30,14 +51,16 @@ def gateway_over(
     runs give the same bytes.
 
     Args:
+        upstreams: Provider name to fake.
         seed: From which its ids follow.
         keys: The keys that callers may use.
         options: Further arguments of `Gateway`; they win over those set here.
-        fakes: Provider name to fake, such as `anthropic=FakeAnthropic()`.
+        fakes: More of them, such as `anthropic=FakeAnthropic()`.
     """
+    named = {**(upstreams or {}), **fakes}
     return Gateway(
         **{
-            "providers": {name: {"app": fake, "api_key": fake.api_key} for name, fake in fakes.items()},
+            "providers": {name: {"app": fake, "api_key": fake.api_key} for name, fake in named.items()},
             "keys": list(keys),
             "environ": {},
             "clock": lambda: float(EPOCH),

@@ -7,11 +7,12 @@ answered (`script.py`), reading requests (`request.py`).
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Self, TypedDict, Unpack
 
 from compatgw_testing import script
@@ -179,9 +180,39 @@ def conditions_of(when: When) -> tuple[Condition, ...]:
     if (given := when.get("input")) is not None:
         found.append(_any("input", given, lambda request: request.inputs))
     if (where := when.get("where")) is not None:
-        name = getattr(where, "__name__", repr(where))
-        found.append(Condition(f"where={name}", False, where, lambda _: "a request for which it is false"))
+        found.append(_where(where))
     return tuple(found)
+
+
+def _where(where: Callable[[Request], bool]) -> Condition:
+    name = getattr(where, "__qualname__", type(where).__name__).replace(".<locals>", "")
+
+    def holds(request: Request) -> bool:
+        try:
+            return bool(where(request))
+        except Exception as error:
+            raise RuleError(f"the condition where={name} failed: {type(error).__name__}: {error}") from error
+
+    return Condition(f"where={name}", False, holds, lambda _: "a request for which it is false")
+
+
+def _earlier(turn: int, when: When) -> tuple[Condition, ...]:
+    """The conditions of a turn of a conversation, for a request of a later one."""
+
+    def at(request: Request) -> Request:
+        ends = [number for number, one in enumerate(request.messages) if one.role == "assistant"]
+        return replace(request, messages=request.messages[: ends[turn]]) if turn < len(ends) else request
+
+    def moved(one: Condition) -> Condition:
+        words = f"before, at turn {turn}: {one.words}"
+        return Condition(words, one.exact, lambda request: one.holds(at(request)), lambda request: one.saw(at(request)))
+
+    kept: When = {name: value for name, value in when.items() if name in _IN_HISTORY}  # type: ignore[assignment]
+    return tuple(moved(one) for one in conditions_of(kept))
+
+
+# What of a turn can still be seen when a later one is asked for.
+_IN_HISTORY = ("user", "system", "tool_result", "result", "results", "media", "where")
 
 
 def _equal(name: str, expected: object, saw: Callable[[Request], object]) -> Condition:
@@ -195,11 +226,18 @@ class Rule(Verbs):
         when: The conditions.
         known: Checks a step before it is taken into the script; from the fake.
         repeat: A standing tool call may fire again on its own result.
+        before: Conditions of the earlier turns of the same conversation.
+
+    Raises:
+        ScriptError: A condition is unknown.
     """
 
-    def __init__(self, when: When, known: Callable[[Step], Step], *, repeat: bool = False) -> None:
+    def __init__(
+        self, when: When, known: Callable[[Step], Step], *, repeat: bool = False, before: Sequence[When] = ()
+    ) -> None:
         self.surface: Surface = when.get("surface", "chat")
-        self.conditions = conditions_of(when)
+        earlier = [one for turn, given in enumerate(before) for one in _earlier(turn, given)]
+        self.conditions = (*conditions_of(when), *earlier)
         self.script = Script()
         self.repeat = repeat
         self.played = 0
@@ -232,13 +270,20 @@ class Rule(Verbs):
 
     def misses(self, request: Request) -> list[str]:
         """Why the rule does not answer `request`, one line each."""
-        found = (
-            [] if request.surface == self.surface else [f"it is for {self.surface}, the call wants {request.surface}"]
-        )
-        found += [f"{one.words}, got {_short(one.saw(request))}" for one in self.conditions if not one.holds(request)]
+        if request.surface != self.surface:
+            return [f"it is for {self.surface}, the call wants {request.surface}"]
+        found = [f"{one.words}, got {_short(one.saw(request))}" for one in self.conditions if not one.holds(request)]
         if not found and self.spent:
-            found.append(f"it is spent: all of its {self.played} answers were given")
+            given = "the only answer" if self.played == 1 else f"all of its {self.played} answers"
+            found.append(f"it is spent: {given} was given" if self.played else "nothing is scripted for it")
         return found
+
+    def distance(self, request: Request) -> float:
+        """How far the rule is from answering `request`; 0 only misses an answer."""
+        if request.surface != self.surface:
+            return 1000.0
+        missed = [one for one in self.conditions if not one.holds(request)]
+        return sum(2.0 - _alike(one.words, str(one.saw(request))) for one in missed) - len(self.conditions) / 1000
 
     def take(self, request: Request) -> Step:
         """The rule's next step for `request`.
@@ -250,13 +295,10 @@ class Rule(Verbs):
         if step is None:
             raise RuleError(f"{self!r} has nothing left to answer")
         self.played += 1
-        if self.repeat or not isinstance(step, Turn) or not step.calls or step is not self.script.standing:
-            return step
-        names = {one.name for one in step.calls}
-        if request.results and all(one.tool in names for one in request.results):
+        if not self.repeat and step is self.script.standing and (looped := loops(step, request)):
             raise RuleError(
-                f"tool loop: {self!r} would call {', '.join(sorted(names))} again on its own result. Add a rule for "
-                "the result (`on(tool_result=...)`), or say `repeat=True`"
+                f"tool loop: {self!r} would call {looped} again on its own result. Add a rule for the result "
+                "(`on(tool_result=...)`), or say `on(repeat=True, ...)`"
             )
         return step
 
@@ -265,6 +307,17 @@ class Rule(Verbs):
         if self.surface != "chat":
             words.append(f"surface={self.surface!r}")
         return f"on({', '.join(words)})"
+
+
+def loops(step: Step, request: Request) -> str:
+    """The tools that `step` would call once more, right on their own results; empty if it does not."""
+    names = {one.name for one in step.calls} if isinstance(step, Turn) else set()
+    again = request.results and names and all(one.tool in names for one in request.results)
+    return ", ".join(sorted(names)) if again else ""
+
+
+def _alike(one: str, other: str) -> float:
+    return difflib.SequenceMatcher(None, one[:200], other[:200]).ratio()
 
 
 def _short(value: object) -> str:
@@ -313,5 +366,5 @@ class Rules:
 
     def nearest(self, request: Request, count: int = 3) -> list[str]:
         """The rules that came nearest to fit, and why each did not."""
-        judged = [(len(misses := one.misses(request)), number, one, misses) for number, one in enumerate(self._rules)]
-        return [f"{rule!r}: {'; '.join(misses)}" for _, _, rule, misses in sorted(judged)[:count]]
+        judged = sorted((one.distance(request), number, one) for number, one in enumerate(self._rules))
+        return [f"{rule!r}: {'; '.join(rule.misses(request))}" for _, _, rule in judged[:count]]

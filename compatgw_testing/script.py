@@ -90,6 +90,7 @@ class Turn:
             Default: follows from the answer.
         fault: How it goes wrong on its way.
         headers: Extra response headers.
+        improvised: What the turn leaves open is made up so that it obeys the request: tools, schema, limit.
         first: Seconds before the first event of a stream, or before a plain answer.
         rate: Events a second after that; None for at once. A plain answer comes when its stream would have ended.
     """
@@ -104,6 +105,7 @@ class Turn:
     finish: str | None = None
     fault: Fault | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    improvised: bool = False
     first: float = 0.0
     rate: float | None = None
 
@@ -246,6 +248,11 @@ def tool_calls(*calls: CallLike, **members: Unpack[CallsMembers]) -> Turn:
 def refuse(text: str = "I cannot help with that.", *, usage: UsageLike | None = None) -> Turn:
     """An answer that declines, in the vendor's own way."""
     return Turn(refusal=text, usage=_usage(usage))
+
+
+def improvise(**members: Unpack[ReplyMembers]) -> Turn:
+    """An answer that obeys the request: a call of the tool that is demanded, JSON for the schema, or a sentence."""
+    return replace(reply(**members), improvised=True)
 
 
 def fail(what: int | str, message: str | None = None, **members: Unpack[FailMembers]) -> Failure:

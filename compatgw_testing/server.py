@@ -1,119 +1,181 @@
-"""A fake on a real port of this machine, for clients that cannot be handed an application.
+"""Fakes on a real port of this machine, for clients that cannot be handed an application.
 
 The socket is bound before the thread starts, so the address is known and taken at once, and
 two test processes never get the same port.
 
-What does not live here: what is served.
+What does not live here: what is served; breaking one connection (`doors/breakable.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import threading
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
 
 import uvicorn
+from uvicorn.server import ServerState
+
+from compatgw_testing.doors.breakable import Breakable
+from compatgw_testing.doors.crossroads import Crossroads
+from compatgw_testing.doors.loopthread import LoopThread
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
+    from compatgw_testing.doors.exchange import App
 
-class _Prompt(uvicorn.Server):
-    """Says when it is ready and ends when told, rather than at its next tick."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-        self._over = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    async def main_loop(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self.ready.set()
-        await self._over.wait()
-
-    def end(self) -> None:
-        """Called from another thread."""
-        self.should_exit = self.force_exit = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._over.set)
+# What an application that is being answered may take to notice the end of the server.
+_GRACE = 0.5
+_REACHED_BY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - only read
 
 
 class FakeServer:
-    """Serves an ASGI application on a loopback port, in a thread. A context manager.
+    """Serves ASGI applications on a loopback port, in a thread. A context manager.
 
     Args:
-        app: A fake, or any ASGI application.
+        app: A fake, or any ASGI application; or applications by the prefix of their path, such as
+            `{"openai": FakeOpenAI(), "anthropic": FakeAnthropic()}`. Default: nothing, until something is mounted.
         host: Address to listen on.
         port: Port; 0 for a free one.
 
     Attributes:
+        app: As given.
+        roads: What is mounted, and the requests that nobody owned.
         origin: `http://127.0.0.1:PORT`.
         base_url: The origin and the path before the vendor's resources, such as `/v1`.
         sdk_url: What the vendor's official SDK takes as its base URL.
+
+    Raises:
+        OSError: The port is taken, or may not be used.
     """
 
-    def __init__(self, app: Any, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, app: App | Mapping[str, App] | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.app = app
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((host, port))
+        self.roads = Crossroads(app) if isinstance(app, Mapping) else Crossroads(default=app)
         self.host = host
+        self._socket = self._bound(port)
         self.port: int = self._socket.getsockname()[1]
-        self._server: _Prompt | None = None
-        self._thread: threading.Thread | None = None
+        self._loop = LoopThread(f"fake-{self.port}")
+        self._listener: asyncio.Server | None = None
+        self._state = ServerState()
+        self._used = False
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        """Scheme, host and port; of a server for every address of the machine, the loopback one."""
+        host = _REACHED_BY.get(self.host, self.host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}"
 
     @property
     def base_url(self) -> str:
         """The origin and the path before the vendor's resources."""
-        return self.origin + getattr(self.app, "base_path", "")
+        return self.origin + str(getattr(self.app, "base_path", ""))
 
     @property
     def sdk_url(self) -> str:
         """What the vendor's official SDK takes as its base URL."""
-        return self.origin + getattr(self.app, "sdk_path", "")
+        return self.origin + str(getattr(self.app, "sdk_path", ""))
+
+    def mount(self, prefix: str, app: App) -> str:
+        """Serves `app` under a path, from any thread, started or not; gives the address to put before its own paths.
+
+        Raises:
+            ValueError: The prefix is empty or taken.
+        """
+        return self.origin + self.roads.mount(prefix, app)
+
+    def unmount(self, prefix: str) -> None:
+        """Answers 404 under a path, from now on. Idempotent."""
+        self.roads.unmount(prefix)
 
     def start(self) -> Self:
         """Starts the thread and returns once requests are served.
 
         Raises:
-            RuntimeError: It was started before, or the server did not come up within ten seconds.
+            RuntimeError: It was started before.
         """
-        if self._thread is not None:
+        if self._used:
             raise RuntimeError("a FakeServer starts once; make another one")
-        # A broken connection is what some scripts ask for: no traceback of it in the log.
-        config = uvicorn.Config(
-            self.app,
-            lifespan="off",
-            access_log=False,
-            log_level="critical",
-            ws="none",
-            date_header=False,
-            server_header=False,
-        )
-        self._server = _Prompt(config)
-        self._thread = threading.Thread(
-            target=self._server.run, kwargs={"sockets": [self._socket]}, name=f"fake-{self.port}", daemon=True
-        )
-        self._thread.start()
-        if not self._server.ready.wait(10):
-            raise RuntimeError(f"the server on port {self.port} did not come up within ten seconds")
+        self._used = True
+        self._loop.run(self._listen())
         return self
 
     def stop(self) -> None:
         """Ends the server, calls in flight included. Idempotent."""
-        if self._server is not None and self._thread is not None:
-            self._server.end()
-            self._thread.join(10)
-            self._server = None
+        if self._loop.running:
+            self._loop.run(self._end())
+            self._loop.close()
         self._socket.close()
+
+    @contextmanager
+    def refusing(self) -> Iterator[Self]:
+        """Within it the kernel refuses connections to the port; after it the same port serves again.
+
+        Idle connections are closed; a call in flight is answered, and its connection then closed.
+        """
+        self._loop.run(self._refuse())
+        try:
+            yield self
+        finally:
+            if self._loop.running:
+                self._loop.run(self._listen())
+
+    def _bound(self, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        # The protocol by name: asyncio turns Nagle's algorithm off only on sockets that say theirs, and a head and a
+        # body in two writes would otherwise wait 40 ms for each other.
+        bound = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind((self.host, port))
+        except BaseException:
+            bound.close()
+            raise
+        return bound
+
+    # On the event loop.
+
+    async def _listen(self) -> None:
+        config = uvicorn.Config(
+            self.roads,
+            interface="asgi3",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            proxy_headers=False,
+            timeout_keep_alive=600,
+        )
+        config.load()
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(lambda: Breakable(config, self._state), sock=self._socket)
+
+    async def _refuse(self) -> None:
+        assert self._listener is not None, "only a server that was started can refuse"
+        self._listener.close()
+        # A socket that is bound and does not listen keeps the port from being given away, and refuses connections.
+        self._socket = self._bound(self.port)
+        idle = [connection for connection in self._connections() if connection.idle]
+        for connection in self._connections():
+            connection.shutdown()
+        async with asyncio.timeout(_GRACE):
+            await asyncio.gather(*(connection.lost.wait() for connection in idle))
+
+    async def _end(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        for connection in self._connections():
+            connection.transport.abort()
+        if tasks := set(self._state.tasks):
+            _, late = await asyncio.wait(tasks, timeout=_GRACE)
+            for task in late:
+                task.cancel()
+
+    def _connections(self) -> list[Breakable]:
+        return [one for one in self._state.connections if isinstance(one, Breakable)]
 
     def __enter__(self) -> Self:
         return self.start()

@@ -38,6 +38,10 @@ class Verbs(ABC):
         """Answers a call with text, and with what else `ReplyMembers` names."""
         return self.enqueue(script.reply(text, **members), times=times)
 
+    def improvise(self, *, times: int = 1, **members: Unpack[ReplyMembers]) -> Self:
+        """Answers a call with something made up that obeys it: its tools, its schema, its limit."""
+        return self.enqueue(script.improvise(**members), times=times)
+
     def tool_call(self, name: str, /, **arguments: object) -> Self:
         """Answers a call with one tool call; every keyword is an argument of the tool."""
         return self.enqueue(script.tool_call(name, **arguments))

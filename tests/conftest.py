@@ -26,7 +26,9 @@ def serve() -> Iterator[Callable[..., str]]:
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(app: Any, **options: Any) -> str:
-        listener = socket.socket()
+        listener = socket.socket(
+            socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP
+        )  # by name, so that Nagle is off
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_level="warning", lifespan="auto", **options)
         server = uvicorn.Server(config)

@@ -1,5 +1,6 @@
 """The command line as a person uses it: help, refusals in one line, and a server that really answers."""
 
+import asyncio
 import os
 import re
 import socket
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from click.testing import CliRunner, Result
 
-from compatgw.cli import main
+from compatgw.cli import _listen, main
 
 
 def run(*args: str) -> Result:
@@ -154,3 +155,23 @@ def test_serve_answers_under_a_path_with_the_key_it_made(process: list[subproces
     models = httpx.get(f"http://127.0.0.1:{port}/api/v1/models", headers=headers).json()["data"]
     assert any(row["id"].startswith("openai/") for row in models)
     assert httpx.get(f"http://127.0.0.1:{port}/elsewhere").json()["error"]["code"] == "unknown_endpoint"
+
+
+async def test_answers_are_not_held_back_for_an_acknowledgement() -> None:
+    """Nagle's algorithm is off for connections of the server, on asyncio's own loop too."""
+    accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    def came(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = _listen("127.0.0.1", 0)
+    server = await asyncio.start_server(came, sock=listener)
+    async with server:
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        on = await asyncio.wait_for(accepted, 5)
+        writer.close()
+        await writer.wait_closed()
+
+    assert on

@@ -40,6 +40,7 @@ async def test_the_authenticate_example_lets_in_whom_it_says() -> None:
     assert {row["owned_by"] for row in seen.json()["data"]} == {"openai"}
 
 
+@pytest.mark.llm(unscripted="answer")
 async def test_the_in_process_example_asks(gateway: object) -> None:
     """The function of the example gets an answer from a fake."""
     space: dict[str, object] = {}
@@ -47,9 +48,11 @@ async def test_the_in_process_example_asks(gateway: object) -> None:
     assert await space["ask"](gateway, "Hello?")  # type: ignore[operator]
 
 
-def test_the_pytest_example_passes(tmp_path: Path) -> None:
-    """It is run as a user's own test, by a pytest of its own."""
-    (tmp_path / "test_weather.py").write_text(blocks("python")[3])
+def test_the_pytest_examples_pass(tmp_path: Path) -> None:
+    """They are run as a user's own tests, by a pytest of their own."""
+    examples = [block for block in blocks("python") if block.startswith("# test_")]
+    for block in examples:
+        (tmp_path / block.splitlines()[0].removeprefix("# ")).write_text(block)
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
     )
@@ -59,7 +62,8 @@ def test_the_pytest_example_passes(tmp_path: Path) -> None:
         text=True,
         cwd=tmp_path,
     )
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    assert len(examples) == 3
+    assert "7 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_the_settings_example_is_valid() -> None:

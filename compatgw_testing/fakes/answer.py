@@ -113,9 +113,14 @@ class Said:
 
 
 class Chat(ABC):
-    """One accepted chat request, and how its vendor answers it. Made per call."""
+    """One accepted chat request, and how its vendor answers it. Made per call.
+
+    Attributes:
+        sent: Events of the stream before the error inside it.
+    """
 
     def __init__(self, call: Call, ids: Ids, request: Request) -> None:
+        self.sent = 0
         self.call = call
         self.ids = ids
         self.request = request

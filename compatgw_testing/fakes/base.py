@@ -12,23 +12,25 @@ import asyncio
 import json
 import math
 import re
+import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypedDict, TypeVar
 from urllib.parse import parse_qsl
 
 from compatgw_testing import sample, script
 from compatgw_testing.clock import EPOCH, Timeline
-from compatgw_testing.fakes.answer import Answer, Chat, Frame, Headers, Json, Problem, Refused, Said, settle
+from compatgw_testing.fakes.answer import Answer, Chat, Frame, Headers, Problem, Refused, Said, settle
 from compatgw_testing.fakes.delivery import Line, bent, deliver, lifespan, read_body
+from compatgw_testing.fakes.form import read_form
 from compatgw_testing.fakes.scripted import Scripted, bare
 from compatgw_testing.journal import Call
 from compatgw_testing.rules import RuleError
 from compatgw_testing.script import Failure, Raw, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
     from typing import Self
 
     from compatgw_testing.clock import Clock
@@ -43,11 +45,30 @@ MIB = 1024 * 1024
 
 
 class Route(NamedTuple):
-    """One path below the fake's base path: method, pattern, name of the handling method."""
+    """One path below the fake's base path.
+
+    Attributes:
+        method: HTTP method.
+        pattern: Of the path; its groups are handed on.
+        handler: Name of the handling method.
+        body: What a POST carries: JSON, a multipart form, or nothing that matters.
+    """
 
     method: str
     pattern: str
     handler: str
+    body: Literal["json", "form", "none"] = "json"
+
+
+class Options(TypedDict, total=False):
+    """What every fake takes beside its key; `Fake` says what each is."""
+
+    seed: int | str
+    strict: bool
+    models: Sequence[str] | None
+    pace: Pace | None
+    unscripted: Unscripted
+    clock: Clock | None
 
 
 class Fake(Scripted, ABC):
@@ -134,7 +155,7 @@ class Fake(Scripted, ABC):
         return self.problem(Failure(status=413))
 
     @abstractmethod
-    def envelope(self, call: Call, problem: Problem) -> Json:
+    def envelope(self, call: Call, problem: Problem) -> object:
         """The body of an error answer."""
 
     def headers(self, call: Call) -> Headers:
@@ -142,6 +163,12 @@ class Fake(Scripted, ABC):
         return []
 
     # Helpers for a dialect.
+
+    @staticmethod
+    def bearer(value: str) -> str:
+        """The token of an `authorization` header; all of it, if it is of another scheme. The scheme has no case."""
+        scheme, _, token = value.partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else value
 
     def ids(self, call: Call) -> sample.Ids:
         """Ids for the answer to `call`."""
@@ -159,9 +186,7 @@ class Fake(Scripted, ABC):
         if failure.retry_after is None:
             return headers
         form = failure.retry_form or self.retry_form
-        if form == "date":
-            headers["retry-after"] = formatdate(self.clock.now() + failure.retry_after, usegmt=True)
-        elif form != "ms":
+        if form in ("seconds", "both"):
             headers["retry-after"] = f"{failure.retry_after:g}"
         if form in ("ms", "both"):
             headers["retry-after-ms"] = f"{failure.retry_after * 1000:g}"
@@ -202,10 +227,15 @@ class Fake(Scripted, ABC):
         fault = turn.fault
         if fault is not None:
             if bare(turn):
-                turn = replace(self.made_up(request), fault=fault)
+                turn = replace(turn, improvised=True)
             if (instead := self._instead(call, fault, streamed=request.stream)) is not None:
                 return instead
+        if turn.improvised:
+            made = self.made_up(request)
+            thought, finish = turn.reasoning or made.reasoning, turn.finish or made.finish
+            turn = replace(turn, text=made.text, calls=made.calls, reasoning=thought, finish=finish)
         said = settle(turn, chat)
+        call.turn = replace(turn, calls=said.calls, usage=said.usage, finish=said.finish)
         if self.limits is not None:
             self.limits.spend(said.usage.input + said.usage.output)
         if request.stream:
@@ -269,7 +299,11 @@ class Fake(Scripted, ABC):
             raise Refused(replace(problem, code="no_rule_matched")) from None
         if isinstance(step, Failure):
             call.outcome = "failed"
-            return self.error(call, self.problem(step))
+            answer = self.error(call, self.problem(step))
+            if step.retry_after is not None and step.retry_form == "date":
+                when = formatdate(math.ceil(call.dated + step.retry_after), usegmt=True)
+                answer.headers.append(("retry-after", when))
+            return answer
         if isinstance(step, Raw):
             pieces = [Frame(piece) for piece in step.pieces]
             return Answer(status=step.status, headers=list(step.headers.items()), frames=pieces)
@@ -312,7 +346,8 @@ class Fake(Scripted, ABC):
                 timeline, reset = _door(scope)
                 await deliver(call, self._answer(call), Line(receive, send, timeline, reset, self.pace))
         except asyncio.CancelledError:
-            call.outcome = "client_closed"
+            if call.outcome == "pending":
+                call.outcome = "client_closed"
             raise
 
     def _arrived(self, scope: MutableMapping[str, Any]) -> Call:
@@ -321,6 +356,8 @@ class Fake(Scripted, ABC):
         call = Call(
             ordinal=self._arrivals,
             at=self.clock.now(),
+            # A client on a socket reckons dates with its machine's clock, whatever the fake's says.
+            dated=time.time() if _able(scope).get("virtual") is False else self.clock.now(),
             method=scope["method"],
             path=path[len(mount) :] if mount and path.startswith(mount + "/") else path,
             query=dict(parse_qsl(scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True)),
@@ -333,33 +370,41 @@ class Fake(Scripted, ABC):
         try:
             if len(call.raw) > self.max_body:
                 raise Refused(self.too_large())
-            handler, match = self._find(call)
+            route, match = self._find(call)
             self.authorize(call)
-            if call.method == "POST":
+            if call.method == "POST" and route.body != "none":
                 try:
-                    call.body = json.loads(call.raw, parse_constant=_no_constant)
+                    if route.body == "form":
+                        call.body = read_form(call.raw, call.headers.get("content-type", ""))
+                    else:
+                        call.body = json.loads(call.raw, parse_constant=_no_constant)
                 except (ValueError, RecursionError):
                     raise Refused(self.bad_json(call)) from None
-            answer: Answer = getattr(self, handler)(call, *match.groups())
+            answer: Answer = getattr(self, route.handler)(call, *match.groups())
         except Refused as refused:
             call.outcome = "refused"
             return self.error(call, refused.problem)
         return answer
 
-    def _find(self, call: Call) -> tuple[str, re.Match[str]]:
+    def _find(self, call: Call) -> tuple[Route, re.Match[str]]:
         exists = False
         for prefix in self.prefixes():
             for route in self.routes:
                 match = re.fullmatch(prefix + route.pattern, call.path)
                 if match and route.method == call.method:
-                    return route.handler, match
+                    return route, match
                 exists = exists or match is not None
         raise Refused(self.no_route(call, method=exists))
 
 
+def _able(scope: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """What the door says of itself; empty for one that is not ours."""
+    return (scope.get("extensions") or {}).get("compatgw_testing") or {}
+
+
 def _door(scope: MutableMapping[str, Any]) -> tuple[Timeline, Callable[[], Awaitable[None]] | None]:
     """What the door that a call came through can do beyond ASGI: virtual time, and resetting the connection."""
-    able = (scope.get("extensions") or {}).get("compatgw_testing") or {}
+    able = _able(scope)
     timeline = Timeline(virtual=bool(able.get("virtual")), read_timeout=able.get("read_timeout"))
     return timeline, able.get("reset")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -47,36 +48,51 @@ class Line(NamedTuple):
 
 def bent(chat: Chat, fault: Fault, frames: Iterable[Frame], error: Problem | None) -> Iterator[Frame]:
     """The frames of a stream as a fault leaves them; where it ends in a break, `deliver` breaks."""
-    done = False
-    held: Frame | None = None
-    for number, frame in enumerate(frames):
-        # A stream shorter than `after` still goes wrong: at its end, rather than not at all.
-        late = frame.end and fault.kind in ("garbage", "bad_utf8", "error_event") and not done
-        if fault.bytes is None and fault.kind in _AT_AN_EVENT and (number == fault.after or late):
-            done = True
-            if held is not None:
-                yield held
-                held = None
-            if fault.kind == "garbage":
-                yield Frame(chat.garbage())
-            elif fault.kind == "bad_utf8":
-                yield Frame(chat.garbage().replace(b"{", b"{\xff", 1))
-            else:
-                if error is not None:
-                    yield from chat.error_frames(error)
-                return
-        if fault.kind == "truncate" and fault.after is None and fault.bytes is None and frame.end:
+    whole = list(frames)
+    if fault.bytes is not None or fault.kind not in _AT_AN_EVENT:
+        yield from _marked(whole, fault)
+        return
+    # A stream shorter than `after` still goes wrong: before its end, rather than not at all.
+    ending = next((number for number, frame in enumerate(whole) if frame.end), len(whole))
+    if fault.after is None:
+        at = ending
+    elif fault.after < len(whole) or fault.kind in ("cut", "reset", "stall"):
+        at = fault.after
+    else:
+        at = max(0, len(whole) - 1) if fault.kind == "truncate" else ending
+    yield from whole[:at]
+    if fault.kind == "error_event":
+        if error is not None:
+            chat.sent = at
+            yield from chat.error_frames(error)
+    elif fault.kind == "garbage":
+        yield Frame(chat.garbage())
+        yield from whole[at:]
+    elif fault.kind == "bad_utf8":
+        yield from (frame._replace(data=spoiled(frame.data)) for frame in whole[at : at + 1])
+        yield from whole[at + 1 :]
+
+
+def spoiled(data: bytes) -> bytes:
+    """JSON, or an event of it, with a byte that is no UTF-8: in a text of the model's if there is one."""
+    for opening in (b'"text":"', b'"content":"', b'":"', b'": "', b"{", b""):
+        before, found, after = data.rpartition(opening) if opening else (b"", b"", data)
+        if found == opening:
             break
-        # One frame is held back, so that the last is known: the mark after which no more comes.
-        if held is not None:
-            yield held
-        held = frame
-    if held is not None and fault.kind != "no_end_mark":
-        yield held
-        if fault.kind == "two_end_marks":
-            yield held
+    return before + found + b"\xff" + after
 
 
+def _marked(frames: list[Frame], fault: Fault) -> list[Frame]:
+    """The frames without the mark after which no more comes, or with two of it."""
+    if fault.kind == "no_end_mark":
+        return frames[:-1]
+    return [*frames, *frames[-1:]] if fault.kind == "two_end_marks" else frames
+
+
+# Faults after which a client still waits for something.
+_OPEN = ("cut", "reset", "stall")
+# Faults that leave a part of a plain answer.
+_IN_PART = (*_OPEN, "truncate", "garbage")
 _AT_AN_EVENT = ("cut", "reset", "stall", "truncate", "garbage", "bad_utf8", "error_event")
 
 
@@ -90,16 +106,23 @@ async def deliver(call: Call, answer: Answer, line: Line) -> None:
         ReadTimedOut: On virtual time, the client would not have waited so long.
     """
     call.status = answer.status
+    call.virtual = line.timeline.virtual
     left = asyncio.ensure_future(_left(line.receive))
     try:
         await _Delivery(call, answer, line, left).run()
     except ReadTimedOut:
-        call.outcome = "faulted"
+        # What this client does is what a client in real time does: it leaves.
+        call.outcome = "client_closed"
+        raise
+    except asyncio.CancelledError:
+        if call.ended is None:
+            call.outcome = "client_closed"
         raise
     finally:
+        call.ended = time.monotonic() if call.ended is None else call.ended
+        call.status = None if call.answered is None else call.status
         left.cancel()
-    if call.outcome == "pending":
-        call.outcome = "completed" if answer.fault is None else "faulted"
+        await asyncio.wait((left,), timeout=1)
 
 
 class _Gone(Exception):
@@ -122,7 +145,6 @@ class _Delivery:
         """Sends it all, or as much as the fault lets through."""
         if self._kind == "refuse":
             self._call.outcome = "faulted"
-            self._call.status = None
             raise ConnectRefused("the script refuses the connection")
         try:
             if self._kind == "slow" and self._fault is not None:
@@ -135,57 +157,90 @@ class _Delivery:
             self._call.outcome = "client_closed"
 
     async def _frames(self, frames: Iterable[Frame]) -> None:
-        await self._line.send(_head(self._answer))
-        for frame in frames:
+        await self._open()
+        rest = iter(frames)
+        frame, number = next(rest, None), 0
+        while frame is not None:
+            following = next(rest, None)
             rate = self._answer.rate
-            await self._wait(self._answer.first if not self._call.sent else 1 / rate if rate else 0.0)
+            await self._wait(self._answer.first if number == 0 else 1 / rate if rate else 0.0)
             if self._line.pace is not None:
-                await self._line.pace(self._call.sent)
+                await self._line.pace(number)
             if self._left.done():
                 raise _Gone
-            if not await self._write(frame.data):
+            await self._write(frame, last=following is None)
+            if self._room() == 0:
                 break
-            self._call.sent += 1
+            frame, number = following, number + 1
         await self._end()
 
     async def _body(self) -> None:
         await self._wait(self._answer.first)
         fault, body = self._fault, self._answer.body
         if self._kind == "stall":
-            self._call.outcome = "faulted"
             await self._stall()
         if self._kind in ("truncate", "garbage"):
             body = body[: len(body) // 2 if fault is None or fault.bytes is None else fault.bytes]
         if self._kind == "bad_utf8":
-            body = body.replace(b"{", b"{\xff", 1)
+            body = spoiled(body)
         self._answer.headers.append(("content-length", str(len(body))))
-        await self._line.send(_head(self._answer))
+        await self._open()
         if self._kind in ("cut", "reset"):
             body = body[: len(body) // 4 if fault is None or fault.bytes is None else fault.bytes]
         if self._kind is None and self._answer.cut is None:
             # Nothing goes wrong: head and body leave in one write, as a server writes them.
-            self._note(body)
+            if body:
+                self._note(body)
+            self._call.finished = True
+            self._done()
             await self._line.send({"type": "http.response.body", "body": body, "more_body": False})
             return
         if body:
-            await self._write(body)
+            await self._write(Frame(body), last=True)
         await self._end()
 
-    async def _write(self, data: bytes) -> bool:
-        """Writes one frame in the pieces that are asked for; False once the fault stops everything."""
-        room = None
-        if self._fault is not None and self._fault.bytes is not None:
-            room = self._fault.bytes - self._bytes
-            data = data[:room]
-        for piece in _cut(data, 1 if self._kind == "dribble" else self._answer.cut, split=self._kind == "split_utf8"):
+    async def _open(self) -> None:
+        self._call.response_headers = {name.lower(): value for name, value in self._answer.headers}
+        self._call.answered = time.monotonic()
+        await self._line.send(_head(self._answer))
+        self._line.timeline.sent()
+
+    def _room(self) -> int | None:
+        """Bytes that the fault still lets through; None if it does not count them."""
+        return None if self._fault is None or self._fault.bytes is None else self._fault.bytes - self._bytes
+
+    async def _write(self, frame: Frame, *, last: bool) -> None:
+        """Writes one frame, or as much of it as the fault lets through, in the pieces that are asked for."""
+        part = frame.data[: self._room()]
+        size = 1 if self._kind == "dribble" else self._answer.cut
+        pieces = list(cut(part, size, split=self._kind == "split_utf8"))
+        for number, piece in enumerate(pieces, 1):
             if self._kind == "dribble" and self._fault is not None:
                 await self._wait(self._fault.seconds)
             if self._left.done():
                 raise _Gone
             self._note(piece)
+            if number == len(pieces) and len(part) == len(frame.data):
+                self._whole(frame, last)
             await self._line.send({"type": "http.response.body", "body": piece, "more_body": True})
             self._line.timeline.sent()
-        return room is None or len(data) < room
+
+    def _whole(self, frame: Frame, last: bool) -> None:
+        """Notes that a frame leaves whole, before it does: what a client has, its test finds in the journal."""
+        if self._answer.frames is None:
+            self._call.finished = self._kind not in _IN_PART
+        else:
+            self._call.sent += 1
+            self._call.finished = self._call.finished or (frame.end and self._kind != "error_event")
+        if last and self._kind not in _OPEN:
+            self._done()
+
+    def _done(self) -> None:
+        """Nothing more comes that a client would have to wait for."""
+        if self._call.outcome == "pending":
+            self._call.outcome = "completed" if self._answer.fault is None else "faulted"
+        if self._call.ended is None:
+            self._call.ended = time.monotonic()
 
     def _note(self, piece: bytes) -> None:
         self._bytes += len(piece)
@@ -193,10 +248,9 @@ class _Delivery:
 
     async def _end(self) -> None:
         """The end of an answer: a break, a wait without end, or a clean one."""
-        if self._kind in ("cut", "reset", "stall"):
-            self._call.outcome = "faulted"
         if self._kind == "stall":
             await self._stall()
+        self._done()
         if self._kind == "reset":
             if self._line.reset is not None:
                 await self._line.reset()
@@ -214,19 +268,18 @@ class _Delivery:
             raise _Gone
 
 
-def _cut(data: bytes, size: int | None, *, split: bool) -> Iterator[bytes]:
-    """`data` in pieces: of `size` bytes, or whole, or with every cut within a character."""
+def cut(data: bytes, size: int | None, *, split: bool = False) -> Iterator[bytes]:
+    """`data` in pieces, none empty: of `size` bytes, or whole, or with every cut within a character."""
     if split:
         start = 0
         for at, byte in enumerate(data):
             if byte & 0xC0 == 0x80 and data[at - 1] & 0xC0 == 0xC0:  # the second byte of a character
                 yield data[start:at]
                 start = at
-        yield data[start:]
-    elif size is None:
-        yield data
-    else:
-        yield from (data[at : at + size] for at in range(0, len(data), size))
+        data = data[start:]
+        size = None
+    step = size or len(data) or 1
+    yield from (data[at : at + step] for at in range(0, len(data), step))
 
 
 def _head(answer: Answer) -> Message:

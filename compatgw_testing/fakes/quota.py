@@ -7,8 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from compatgw_testing.script import ScriptError
+
 if TYPE_CHECKING:
     from compatgw_testing.clock import Clock
+
+# Seconds that a time of 1970 as a float may be off: who waits as long as told is not refused again for them.
+_BLUR = 1e-4
 
 
 class Room(NamedTuple):
@@ -25,23 +30,30 @@ class Bucket:
     Args:
         limit: Units a minute.
         clock: Where the time is read.
+
+    Raises:
+        ScriptError: The limit is not above 0.
     """
 
     def __init__(self, limit: int, clock: Clock) -> None:
+        if limit <= 0:
+            raise ScriptError(f"a quota is a number above 0 by the minute, got {limit}")
         self.limit = limit
         self._clock = clock
         self._level = float(limit)
         self._at = clock.now()
 
     def _refill(self) -> None:
-        now = self._clock.now()
-        self._level = min(self.limit, self._level + max(0.0, now - self._at) * self.limit / 60)
+        # A machine's clock may be set back: that gives nothing, and takes nothing.
+        now = max(self._at, self._clock.now())
+        self._level = min(self.limit, self._level + (now - self._at) * self.limit / 60)
         self._at = now
 
     def wait_for(self, units: float) -> float:
-        """Seconds until so many units are there; 0 if they are."""
+        """Seconds until so many units are there, or all if that is less; 0 if they are."""
         self._refill()
-        return max(0.0, min(units, self.limit) - self._level) * 60 / self.limit
+        wait = (min(units, self.limit) - self._level) * 60 / self.limit
+        return wait if wait > _BLUR else 0.0
 
     def take(self, units: float) -> None:
         """Takes units; what was used but not there has to be refilled first."""
@@ -52,7 +64,8 @@ class Bucket:
     def room(self) -> Room:
         """What is left."""
         self._refill()
-        return Room(self.limit, max(0, int(self._level)), max(0.0, (self.limit - self._level) * 60 / self.limit))
+        remaining = int(self._level + _BLUR * self.limit / 60)
+        return Room(self.limit, max(0, remaining), max(0.0, (self.limit - self._level) * 60 / self.limit))
 
 
 class Quota:
@@ -62,6 +75,9 @@ class Quota:
         clock: Where the time is read.
         rpm: Requests a minute; None for no limit.
         tpm: Tokens a minute; None for no limit.
+
+    Raises:
+        ScriptError: A limit is not above 0.
     """
 
     def __init__(self, clock: Clock, *, rpm: int | None = None, tpm: int | None = None) -> None:

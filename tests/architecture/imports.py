@@ -29,12 +29,39 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("cli",),
     ("__main__", "__init__"),
 )
-FLOOR_OF = {unit: number for number, floor in enumerate(FLOORS) for unit in floor}
+# The same for the test double.
+DOUBLE_FLOORS: tuple[tuple[str, ...], ...] = (
+    ("faults", "request", "patterns", "guard", "attempts"),
+    ("clock", "script", "doors"),
+    ("expected", "vectors", "verbs", "server", "harness", "lifelike"),
+    ("rules", "sample"),
+    ("difference",),
+    ("journal", "stable"),
+    ("verdict",),
+    ("fakes",),
+    ("llm",),
+    ("cassettes",),
+    ("ext",),
+    ("matrix", "check", "serve", "cassettes.command"),
+    ("cli",),
+    ("plugin", "__main__", "__init__"),
+)
+
+
+def _numbered(floors: tuple[tuple[str, ...], ...]) -> dict[str, int]:
+    return {unit: number for number, floor in enumerate(floors) for unit in floor}
+
+
+FLOOR_OF: Mapping[str, Mapping[str, int]] = {
+    "compatgw": _numbered(FLOORS),
+    "compatgw_testing": _numbered(DOUBLE_FLOORS),
+}
 
 # Files that the members of a folder have in common, and the one that lists the members.
 SHARED: Mapping[str, frozenset[str]] = {
     "dialects": frozenset({"base", "chunks", "failure", "media", "ids", "assemble"}),
     "surfaces": frozenset({"extensions"}),
+    "fakes": frozenset({"answer", "base", "delivery", "form", "jsonschema", "media", "quota", "scripted", "shape"}),
 }
 LISTS_MEMBERS = "table"
 _COMMON = "(shared files)"
@@ -55,39 +82,46 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("compatgw/upstream/client.py", "compatgw.upstream.aio"): "needs aiohttp, which an installation may lack",
     ("compatgw/upstream/client.py", "compatgw.upstream.hx"): "the twin of aio: one of the two is loaded",
     ("compatgw/web/identify.py", "starlette.requests"): "only who hands in `authenticate=` pays for its import",
+    ("compatgw_testing/ext/vcr.py", "vcr"): "whoever uses no vcrpy need not have it; it patches on import",
+    ("compatgw_testing/lifelike.py", "faker.generator"): "whoever scripts every answer need not wait for it",
     ("compatgw/gateway.py", "openai"): "the host's own SDK, wanted only by who asks for a ready client of it",
 }
 
 
 def arrows_back(house: House) -> Iterator[str]:
-    """Imports that point up or sideways on the floors."""
-    for source in house.of("compatgw"):
-        unit = _unit(source.parts)
-        if unit not in FLOOR_OF:
-            yield source.at(1, f"'{unit}' has no floor. Give it one in FLOORS of tests/architecture/imports.py.")
+    """Imports that point up or sideways on the floors of either package."""
+    for package, floors in FLOOR_OF.items():
+        for source in house.of(package):
+            yield from _arrows_back(house, source, package, floors)
+
+
+def _arrows_back(house: House, source: Source, package: str, floors: Mapping[str, int]) -> Iterator[str]:
+    unit = _unit(source.parts, floors)
+    if unit not in floors:
+        yield source.at(1, f"'{unit}' has no floor. Give it one in FLOORS of tests/architecture/imports.py.")
+        return
+    for found in _at_run_time(house, source):
+        if found.top != package:
             continue
-        for found in _at_run_time(house, source):
-            if found.top != "compatgw":
-                continue
-            target = _unit(_parts_of(found.module))
-            if target == unit:
-                continue
-            if target not in FLOOR_OF or FLOOR_OF[target] >= FLOOR_OF[unit]:
-                yield source.at(
-                    found.line,
-                    f"{unit} imports {found.module}, which does not stand below it. "
-                    "Move what both need to a lower floor, or hand it in as an argument.",
-                )
+        target = _unit(_parts_of(found.module), floors)
+        if target == unit:
+            continue
+        if target not in floors or floors[target] >= floors[unit]:
+            yield source.at(
+                found.line,
+                f"{unit} imports {found.module}, which does not stand below it. "
+                "Move what both need to a lower floor, or hand it in as an argument.",
+            )
 
 
 def members_that_know_each_other(house: House) -> Iterator[str]:
-    """A dialect that imports a dialect, a surface that imports a surface."""
-    for source in house.of("compatgw"):
+    """A dialect that imports a dialect, a surface that imports a surface, a vendor's fake that imports another's."""
+    for source in (*house.of("compatgw"), *house.of("compatgw_testing")):
         member = _member(source.parts)
         if member is None or member[1] == LISTS_MEMBERS:
             continue
         for found in _at_run_time(house, source):
-            other = _member(_parts_of(found.module)) if found.top == "compatgw" else None
+            other = _member(_parts_of(found.module)) if found.top in FLOOR_OF else None
             if other is not None and other[0] == member[0] and other[1] not in (member[1], _COMMON):
                 yield source.at(
                     found.line,
@@ -212,8 +246,10 @@ def _parts_of(module: str) -> tuple[str, ...]:
     return parts if parts else ("__init__",)
 
 
-def _unit(parts: tuple[str, ...]) -> str:
-    return "state.base" if parts[:2] == ("state", "base") else parts[0]
+def _unit(parts: tuple[str, ...], floors: Mapping[str, int]) -> str:
+    """The part of the house that a file belongs to: its top folder or file, or a file with a floor of its own."""
+    own = ".".join(parts[:2])
+    return own if own in floors else parts[0]
 
 
 def _member(parts: tuple[str, ...]) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ import json
 import subprocess
 from typing import Any
 
+import pytest
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
@@ -57,6 +58,7 @@ class Person(BaseModel):
     age: int
 
 
+@pytest.mark.llm(unscripted="answer")
 def test_langchain_gives_structured_output(scene: Any) -> None:
     """By JSON schema, its default."""
     got = model(scene).with_structured_output(Person).invoke("Ann is 41.")

@@ -96,6 +96,7 @@ def test_a_tool_round_trip(scene: Any, streamed: bool) -> None:
     assert len(scene.fake.calls) == 2
 
 
+@pytest.mark.llm(unscripted="answer")
 @pytest.mark.parametrize("choice", ["required", "none", {"type": "function", "function": {"name": "get_weather"}}])
 def test_tool_choice(scene: Any, choice: Any) -> None:
     """A forced tool is called, a forbidden one is not; the fake makes arguments that fit the schema."""
@@ -153,6 +154,7 @@ class Person(BaseModel):
     age: int
 
 
+@pytest.mark.llm(unscripted="answer")
 def test_parse_gives_a_validated_object(scene: Any) -> None:
     """The schema reaches the provider in its own form, and the answer fits it."""
     with client(scene) as ai:

@@ -90,7 +90,8 @@ def test_outcome(fake: Fake, sdk: Callable[..., Any], fault: str) -> None:
         with pytest.raises(expected):
             stream_text(client, fake.dialect)
 
-    assert fake.last.outcome == "faulted"
+    # An SDK that raises in the middle may do so before the fake has noted the end.
+    assert fake.last.fault is not None
 
 
 def test_a_stall_ends_with_the_clients_patience(fake: Fake, sdk: Callable[..., Any]) -> None:

@@ -1,12 +1,14 @@
 """FakeOpenAI takes on the habits of vendors that speak OpenAI's protocol."""
 
+import json
+import re
 from typing import Any
 
 import pytest
 
-from compatgw_testing import FakeOpenAI
+from compatgw_testing import FakeOpenAI, reply
 from compatgw_testing.fakes.openai import HABITS
-from tests.testing.driver import Reply, ask, credentials, question, request
+from tests.testing.driver import PNG, Reply, ask, credentials, question, request
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
 COUNTED = {"stream_options": {"include_usage": True}}
@@ -151,77 +153,183 @@ async def test_mistral_sends_calls_whole_with_the_finish_reason() -> None:
     assert events[-1]["usage"]
 
 
-REFUSED: dict[str, tuple[str, dict[str, Any], int]] = {
-    "mistral: unknown member": ("mistral", {"top_k": 1}, 422),
-    "mistral: stream_options": ("mistral", {"stream": True, **COUNTED}, 422),
-    "mistral: max_completion_tokens": ("mistral", {"max_completion_tokens": 5}, 422),
-    "mistral: developer": ("mistral", {"messages": [{"role": "developer", "content": "a"}]}, 400),
+ASKED = {"role": "user", "content": "a"}
+CALLED: dict[str, Any] = {
+    "role": "assistant",
+    "content": "",
+    "tool_calls": [{"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
+}
+RESULT = {"role": "tool", "tool_call_id": "abcdefghi", "content": "1"}
+LOOP = {"messages": [ASKED, CALLED, RESULT]}
+SHAPE = {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}}
+PICTURE = {"type": "image_url", "image_url": {"url": "https://a.example/b.png"}}
+# Rule: habit, members of the request, status, part of the answer.
+REFUSED: dict[str, tuple[str, dict[str, Any], int, str]] = {
+    "mistral: unknown member": ("mistral", {"top_k": 1}, 422, "top_k"),
+    "mistral: stream_options": ("mistral", {"stream": True, **COUNTED}, 422, "stream_options"),
+    "mistral: max_completion_tokens": ("mistral", {"max_completion_tokens": 5}, 422, "max_completion_tokens"),
+    "mistral: developer": ("mistral", {"messages": [{"role": "developer", "content": "a"}]}, 400, "developer"),
     "mistral: unknown member of a message": (
         "mistral",
-        {"messages": [{"role": "user", "content": "a", "annotations": []}]},
+        {"messages": [{**ASKED, "annotations": []}]},
         422,
+        "annotations",
     ),
     "mistral: after a tool comes the assistant": (
         "mistral",
-        {
-            "messages": [
-                {"role": "user", "content": "a"},
-                {
-                    "role": "assistant",
-                    "content": "",
-                    "tool_calls": [
-                        {"id": "abcdefghi", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-                    ],
-                },
-                {"role": "tool", "tool_call_id": "abcdefghi", "content": "1"},
-                {"role": "user", "content": "b"},
-            ]
-        },
+        {"messages": [ASKED, CALLED, RESULT, {"role": "user", "content": "b"}]},
         400,
+        "Unexpected role 'user' after role 'tool'",
     ),
     "mistral: last is the assistant": (
         "mistral",
-        {"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]},
+        {"messages": [ASKED, {"role": "assistant", "content": "b"}]},
         400,
+        "Expected last role",
     ),
     "mistral: ids": (
         "mistral",
         {
             "messages": [
-                {"role": "user", "content": "a"},
-                {
-                    "role": "assistant",
-                    "content": "",
-                    "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}"}}],
-                },
-                {"role": "tool", "tool_call_id": "call_1", "content": "1"},
+                ASKED,
+                {**CALLED, "tool_calls": [{**CALLED["tool_calls"][0], "id": "call_1"}]},
+                {**RESULT, "tool_call_id": "call_1"},
             ]
         },
         400,
+        "must match",
     ),
-    "groq: unknown member": ("groq", {"top_k": 1}, 400),
-    "groq: logit_bias": ("groq", {"logit_bias": {"1": 1}}, 400),
-    "groq: unknown member of a message": (
+    "groq: unknown member": ("groq", {"top_k": 1}, 400, "top_k"),
+    "groq: logit_bias": ("groq", {"logit_bias": {"1": 1}}, 400, "logit_bias"),
+    "groq: unknown member of a message": ("groq", {"messages": [{**ASKED, "annotations": []}]}, 400, "annotations"),
+    "groq: names": ("groq", {"messages": [{**ASKED, "name": "ada"}]}, 400, "messages[0].name"),
+    "groq: n": ("groq", {"n": 2}, 400, "at most 1"),
+    "groq: two ways to ask for thought": (
         "groq",
-        {"messages": [{"role": "user", "content": "a", "annotations": []}]},
+        {"include_reasoning": True, "reasoning_format": "parsed"},
         400,
+        "cannot specify both",
     ),
-    "perplexity: tools": ("perplexity", {"tools": [TOOL]}, 400),
-    "perplexity: two users in a row": (
-        "perplexity",
-        {"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]},
+    "groq: raw thought with tools": ("groq", {"reasoning_format": "raw", "tools": [TOOL]}, 400, "'raw'"),
+    "groq: raw thought with a schema": ("groq", {"reasoning_format": "raw", "response_format": SHAPE}, 400, "'raw'"),
+    "perplexity: tools": ("perplexity", {"tools": [TOOL]}, 400, "not supported"),
+    "perplexity: two users in a row": ("perplexity", {"messages": [ASKED, ASKED]}, 400, "alternate"),
+    "azure: unknown member": ("azure", {"top_k": 1}, 400, "top_k"),
+    "deepseek: thought is sent back with its calls": (
+        "deepseek",
+        {"model": "deepseek-v4", **LOOP},
         400,
+        "reasoning_content in the thinking mode must be passed back",
     ),
-    "azure: unknown member": ("azure", {"top_k": 1}, 400),
+    "deepseek: thinking that was asked for": (
+        "deepseek",
+        {"model": "deepseek-chat", "thinking": {"type": "enabled"}, **LOOP},
+        400,
+        "reasoning_content",
+    ),
+    "deepseek: the word json": ("deepseek", {"response_format": {"type": "json_object"}}, 400, "json"),
+    "deepseek: developer": ("deepseek", {"messages": [{"role": "developer", "content": "a"}]}, 400, "developer"),
+    "moonshot: thinking is an object": ("moonshot", {"thinking": True}, 400, "expected an object"),
+    "moonshot: two ways to think": (
+        "moonshot",
+        {"thinking": {"type": "enabled"}, "reasoning_effort": "low"},
+        400,
+        "cannot be used together",
+    ),
+    "moonshot: thought is sent back with its calls": (
+        "moonshot",
+        {"model": "kimi-k2.5", **LOOP},
+        400,
+        "reasoning_content",
+    ),
+    "moonshot: temperature of a model that thinks": (
+        "moonshot",
+        {"model": "kimi-k2-thinking", "temperature": 0.5},
+        400,
+        "invalid temperature",
+    ),
+    "xai: stop with a model that thinks": ("xai", {"model": "grok-4", "stop": ["a"]}, 400, "stop"),
+    "xai: penalties with a model that thinks": (
+        "xai",
+        {"model": "grok-4", "presence_penalty": 1},
+        400,
+        "presence_penalty",
+    ),
+    "xai: effort with a model without": (
+        "xai",
+        {"model": "grok-4", "reasoning_effort": "low"},
+        400,
+        "reasoning_effort",
+    ),
+    "cerebras: penalties": ("cerebras", {"frequency_penalty": 1}, 400, "frequency_penalty"),
+    "cerebras: logit_bias": ("cerebras", {"logit_bias": {"1": 1}}, 400, "logit_bias"),
+    "cerebras: unknown member": ("cerebras", {"top_k": 1}, 400, "top_k"),
+    "zai: tool_choice": ("zai", {"tools": [TOOL], "tool_choice": "required"}, 400, "only supports auto"),
+    "alibaba: thinking without a stream": (
+        "alibaba",
+        {"model": "qwen3-32b", "enable_thinking": True},
+        400,
+        "must be set to false for non-streaming calls",
+    ),
+    "alibaba: thinking without a stream, unsaid": ("alibaba", {"model": "qwen3-32b"}, 400, "enable_thinking"),
+    "ollama: the address of an image": (
+        "ollama",
+        {"messages": [{"role": "user", "content": [PICTURE]}]},
+        400,
+        "only base64",
+    ),
+    "lmstudio: json_object": (
+        "lmstudio",
+        {"messages": [{"role": "user", "content": "json"}], "response_format": {"type": "json_object"}},
+        400,
+        "must be 'json_schema' or 'text'",
+    ),
 }
 
 
 @pytest.mark.parametrize("rule", REFUSED)
 async def test_refused(rule: str) -> None:
-    """What this vendor does not take."""
-    habit, members, status = REFUSED[rule]
+    """What this vendor does not take, in words that name it."""
+    habit, members, status, hint = REFUSED[rule]
 
-    assert (await ask(FakeOpenAI(habit=habit), question("openai", **members))).status == status
+    reply = await ask(FakeOpenAI(habit=habit), question("openai", **members))
+
+    assert reply.status == status
+    assert hint in reply.raw.decode()
+
+
+ACCEPTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "deepseek: thought sent back": (
+        "deepseek",
+        {"model": "deepseek-v4", "messages": [ASKED, {**CALLED, "reasoning_content": ""}, RESULT]},
+    ),
+    "deepseek: thinking is off": ("deepseek", {"model": "deepseek-v4", "thinking": {"type": "disabled"}, **LOOP}),
+    "deepseek: a model that does not think": ("deepseek", {"model": "deepseek-chat", **LOOP}),
+    "moonshot: the temperature that is allowed": ("moonshot", {"model": "kimi-k2.5", "temperature": 1.0}),
+    "groq: one": ("groq", {"n": 1, "reasoning_format": "parsed"}),
+    "xai: stop with a model that does not think": ("xai", {"model": "grok-3", "stop": ["a"]}),
+    "alibaba: thinking in a stream": ("alibaba", {"model": "qwen3-32b", "enable_thinking": True, "stream": True}),
+    "alibaba: thinking is off": ("alibaba", {"model": "qwen3-32b", "enable_thinking": False}),
+    "zai: auto": ("zai", {"tools": [TOOL], "tool_choice": "auto"}),
+    "ollama: an image in the request": (
+        "ollama",
+        {
+            "messages": [
+                {"role": "user", "content": [{**PICTURE, "image_url": {"url": f"data:image/png;base64,{PNG}"}}]}
+            ]
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", ACCEPTED)
+async def test_accepted(rule: str) -> None:
+    """What is near a rule of the vendor's but does not break it."""
+    habit, members = ACCEPTED[rule]
+
+    reply = await ask(FakeOpenAI(habit=habit), question("openai", **members))
+
+    assert reply.status == 200, reply.raw
 
 
 @pytest.mark.parametrize("habit", ["deepseek", "openrouter"])
@@ -257,3 +365,183 @@ async def test_paths(habit: str, path: str) -> None:
     fake = FakeOpenAI(habit=habit)
 
     assert (await request(fake, path, question("openai"), headers=credentials(fake))).status == 200
+
+
+def one_choice(event: Any) -> Any:
+    """The only choice of a chunk; empty if it has none."""
+    return event["choices"][0] if event["choices"] else {}
+
+
+@pytest.mark.parametrize(
+    ("habit", "whole"), [("xai", True), ("ollama", True), ("groq", True), ("zai", True), ("cerebras", False)]
+)
+async def test_whole_calls(habit: str, whole: bool) -> None:
+    """Some send each call in one delta."""
+    fake = FakeOpenAI(habit=habit).tool_calls(("f", {"city": "Oslo"}), ("f", {"city": "Paris"}))
+
+    events = (await ask(fake, question("openai", tools=[TOOL]), stream=True)).events
+
+    calls = [call for event in events for call in one_choice(event).get("delta", {}).get("tool_calls") or ()]
+    assert (len(calls) == 2) is whole
+    assert "".join(call["function"]["arguments"] for call in calls) == '{"city":"Oslo"}{"city":"Paris"}'
+
+
+@pytest.mark.parametrize(
+    ("habit", "pattern"),
+    [
+        ("openai", r"call_\w{24}"),
+        ("mistral", r"\w{9}"),
+        ("moonshot", r"functions\.f:0"),
+        ("xai", r"call_\d{8}"),
+        ("ollama", r"call_[a-z0-9]{8}"),
+        ("databricks", r"toolu_bdrk_\w{24}"),
+        ("deepseek", r"call_00_\w{24}"),
+        ("gemini-openai", ""),
+    ],
+)
+async def test_ids_of_calls(habit: str, pattern: str) -> None:
+    """As the vendor gives them."""
+    fake = FakeOpenAI(habit=habit).tool_call("f")
+
+    call = (await ask(fake, question("openai", tools=[TOOL]))).json["choices"][0]["message"]["tool_calls"][0]
+
+    assert re.fullmatch(pattern, call["id"])
+
+
+@pytest.mark.parametrize(("habit", "roles"), [("xai", 1), ("cloudflare", 0), ("zai", 3), ("moonshot", 1)])
+async def test_where_the_role_stands(habit: str, roles: int) -> None:
+    """In the first delta that says something, in none, or in all."""
+    fake = FakeOpenAI(habit=habit).reply("Hello there")
+
+    events = (await ask(fake, stream=True)).events
+
+    assert sum("role" in one_choice(event).get("delta", {}) for event in events) == roles
+
+
+@pytest.mark.parametrize(
+    ("habit", "reasons"),
+    [("openai", [None, None, None, "stop"]), ("cerebras", [0, 0, 0, "stop"]), ("snowflake", [0, 0, 0])],
+)
+async def test_where_the_finish_reason_stands(habit: str, reasons: list[Any]) -> None:
+    """Null before the end, absent before the end (0), or absent altogether."""
+    fake = FakeOpenAI(habit=habit).reply("Hello there")
+
+    events = (await ask(fake, stream=True)).events
+
+    found = [one_choice(event).get("finish_reason", 0) for event in events if event["choices"]]
+    assert found[: len(reasons)] == reasons
+
+
+async def test_usage_in_the_vendors_way() -> None:
+    """Reasoning apart, cached tokens flat, nulls until the end."""
+    used = {"input": 20, "output": 9, "cached": 8, "cache_write": 4, "reasoning": 5}
+
+    async def usage(habit: str) -> Any:
+        return (await ask(FakeOpenAI(habit=habit).reply("Hello", usage=used))).json["usage"]
+
+    xai, together, databricks = await usage("xai"), await usage("together"), await usage("databricks")
+    stream = (await ask(FakeOpenAI(habit="databricks").reply("Hello there"), stream=True)).events
+
+    assert (xai["completion_tokens"], xai["total_tokens"]) == (4, 29)
+    assert together["cached_tokens"] == 8
+    assert (databricks["cache_read_input_tokens"], databricks["cache_creation_input_tokens"]) == (8, 4)
+    assert [event["usage"]["completion_tokens"] is None for event in stream] == [True] * (len(stream) - 1) + [False]
+
+
+async def test_json_as_an_object() -> None:
+    """Cloudflare answers JSON that was asked for as an object, without usage."""
+    fake = FakeOpenAI(habit="cloudflare").reply('{"a":1}')
+
+    answer = (await ask(fake, question("openai", response_format=SHAPE))).json
+
+    assert answer["choices"][0]["message"]["content"] == {"a": 1}
+    assert "usage" not in answer
+
+
+async def test_null_thought_beside_text() -> None:
+    """DashScope says with each piece of text that it is no thought."""
+    thoughts = deltas(await streamed("alibaba"), "reasoning_content")
+
+    assert thoughts == ["", "Hm,", " hello", None, None, None, None][: len(thoughts)]
+
+
+@pytest.mark.parametrize(
+    ("habit", "body"),
+    [
+        ("xai", {"code": "rate_limit_exceeded", "error": "Slow down."}),
+        ("huggingface", {"error": "Slow down."}),
+        ("lmstudio", {"error": "Slow down."}),
+        ("zai", {"error": {"code": "1302", "message": "Slow down."}}),
+        (
+            "cloudflare",
+            {"success": False, "errors": [{"code": 3040, "message": "Slow down."}], "messages": [], "result": None},
+        ),
+        ("nvidia", {"type": "about:blank", "title": "requests", "status": 429, "detail": "Slow down."}),
+        (
+            "sglang",
+            {"object": "error", "message": "Slow down.", "type": "requests", "param": None, "code": 429},
+        ),
+        ("vllm", {"error": {"message": "Slow down.", "type": "requests", "param": None, "code": 429}}),
+        ("groq", {"error": {"message": "Slow down.", "type": "requests", "code": "rate_limit_exceeded"}}),
+        ("databricks", {"error_code": "RATE_LIMIT_EXCEEDED", "message": "Slow down."}),
+        ("gemini-openai", [{"error": {"code": 429, "message": "Slow down.", "status": "RESOURCE_EXHAUSTED"}}]),
+    ],
+)
+async def test_envelopes(habit: str, body: Any) -> None:
+    """Each vendor's own."""
+    reply = await ask(FakeOpenAI(habit=habit).fail(429, "Slow down."))
+
+    assert (reply.status, reply.json) == (429, body)
+
+
+@pytest.mark.parametrize("habit", ["together", "alibaba"])
+async def test_ids_beside_errors(habit: str) -> None:
+    """OpenAI's envelope, and an id."""
+    body = (await ask(FakeOpenAI(habit=habit).fail(429))).json
+
+    assert body["error"]["code"] == "rate_limit_exceeded"
+    assert body["id" if habit == "together" else "request_id"]
+
+
+@pytest.mark.parametrize("habit", sorted(HABITS))
+async def test_tool_loops_close_whatever_the_habit(habit: str) -> None:
+    """A vendor takes its own call back, with its thought and its result."""
+    if not HABITS[habit].tools:
+        pytest.skip("the vendor has no tools")
+    fake = FakeOpenAI(habit=habit).enqueue(reply(calls=[("f", {})], reasoning="Hm")).reply("done")
+    body = question("openai", tools=[TOOL])
+    message = (await ask(fake, body)).json["choices"][0]["message"]
+    call = message["tool_calls"][0]
+    sent = {"role": "assistant", "content": message.get("content"), "tool_calls": message["tool_calls"]}
+    if "reasoning_content" in message:
+        sent["reasoning_content"] = message["reasoning_content"]
+    result = {"role": "tool", "tool_call_id": call["id"], "content": "1"}
+
+    answer = await ask(fake, {**body, "messages": [*body["messages"], sent, result]})
+
+    assert answer.status == 200, answer.raw
+    assert answer.json["choices"][0]["message"]["content"] == "done"
+
+
+async def test_errors_inside_streams() -> None:
+    """As data, under a name, or in a chunk with its own end mark."""
+
+    async def ends(habit: str) -> bytes:
+        fake = FakeOpenAI(habit=habit).fault("Hello there my friend", error=429, error_after=2)
+        return (await ask(fake, stream=True)).raw
+
+    groq, router, own = await ends("groq"), await ends("openrouter"), await ends("openai")
+
+    assert b'event: error\ndata: {"error":{' in groq
+    assert router.endswith(b"data: [DONE]\n\n")
+    last = json.loads(router.split(b"data: ")[-2])
+    assert (last["error"]["code"], last["choices"][0]["finish_reason"]) == (429, "error")
+    assert own.split(b"\n\n")[-2].startswith(b'data: {"error":{')
+
+
+@pytest.mark.parametrize(("habit", "milliseconds"), [("openai", "2000"), ("azure", "2000"), ("groq", None)])
+async def test_how_long_to_wait(habit: str, milliseconds: str | None) -> None:
+    """In seconds, by OpenAI's servers in milliseconds, too."""
+    headers = (await ask(FakeOpenAI(habit=habit).fail(429, retry_after=2))).headers
+
+    assert (headers["retry-after"], headers.get("retry-after-ms")) == ("2", milliseconds)

@@ -1,15 +1,18 @@
 """The same seed gives the same bytes: in one process, in another, in process and over a socket."""
 
 import asyncio
+import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
 
 from compatgw_testing import Fake
 from tests.testing.driver import FAKES, SCHEMA, ask, credentials, question
+from tests.testing.test_fault_sdks import stream_text
 
 RUN = """
 import asyncio, sys
@@ -63,6 +66,22 @@ def test_a_socket_gives_the_same_body(fake: Fake, origin: Callable[[Fake], str])
     outside = httpx.post(origin(fake) + path, json=question(fake.dialect), headers=credentials(fake))
 
     assert outside.content == inside.raw
+
+
+def test_journals_of_two_ports_are_equal(fake: Fake, sdk: Callable[..., Any]) -> None:
+    """The official SDK over a socket, twice, under another path each time: plain, streamed, failed, cut."""
+    dumps = []
+    for one in (fake, FAKES[fake.dialect](seed=7)):
+        one.fail(500).fault("One two three", cut_after=2).reply("One two", chunks="bytes")
+        client = sdk(one)
+        for _ in range(4):
+            with suppress(Exception):
+                stream_text(client, one.dialect)
+        dumps.append(json.dumps(one.calls.dump()))
+
+    assert dumps[0] == dumps[1]
+    assert "127.0.0.1" not in dumps[0]
+    assert [call.outcome for call in fake.calls] == ["failed", "faulted", "completed", "completed"]
 
 
 async def test_the_same_question_gets_the_same_made_up_answer(fake: Fake) -> None:

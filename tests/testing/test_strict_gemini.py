@@ -405,6 +405,7 @@ async def test_members_that_hold_their_default_are_left_out() -> None:
         "candidatesTokenCount",
         "totalTokenCount",
         "promptTokensDetails",
+        "serviceTier",
     }
     assert new["candidates"][0]["index"] == 0
     assert "index" not in old["candidates"][0]

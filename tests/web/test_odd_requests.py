@@ -67,6 +67,7 @@ ODD: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
+@pytest.mark.llm(unscripted="answer")
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("name", sorted(ODD))
 @pytest.mark.parametrize("model", MODELS)

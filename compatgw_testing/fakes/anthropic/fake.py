@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from compatgw_testing.fakes.answer import Answer, Headers, Json, Problem, Refused
 from compatgw_testing.fakes.anthropic.answers import AnthropicChat
-from compatgw_testing.fakes.anthropic.models import limits_of
-from compatgw_testing.fakes.anthropic.rules import check_request, check_version
+from compatgw_testing.fakes.anthropic.catalogue import entry_of
+from compatgw_testing.fakes.anthropic.limits import limit_headers
+from compatgw_testing.fakes.anthropic.reading import read_messages
+from compatgw_testing.fakes.anthropic.rules import check_count, check_page, check_request, check_version
 from compatgw_testing.fakes.anthropic.turns import Thoughts
-from compatgw_testing.fakes.base import Fake, Route
+from compatgw_testing.fakes.base import Fake, Options, Route
+from compatgw_testing.script import dump
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from compatgw_testing.fakes.delivery import Pace
     from compatgw_testing.journal import Call
     from compatgw_testing.script import Failure
 
@@ -42,6 +43,8 @@ _STATUSES: Mapping[int, Problem] = {
         Problem(status=529, message="Overloaded", type="overloaded_error"),
     )
 }
+# Trying again would not help.
+_FINAL = (400, 401, 402, 403, 404, 405, 413)
 _NAMES: Mapping[str, Problem] = {
     "context_length": replace(_STATUSES[400], message="prompt is too long: 210000 tokens > 200000 maximum"),
     "quota": _STATUSES[402],
@@ -63,27 +66,20 @@ class FakeAnthropic(Fake):
     failures: ClassVar[Mapping[str, Problem]] = _NAMES
     routes: ClassVar[tuple[Route, ...]] = (
         Route("POST", "/messages", "_messages"),
+        Route("POST", "/messages/count_tokens", "_count"),
         Route("GET", "/models", "_list"),
         Route("GET", "/models/(.+)", "_retrieve"),
     )
 
-    def __init__(
-        self,
-        key: str | None = None,
-        *,
-        seed: int | str = 0,
-        strict: bool = True,
-        models: Sequence[str] | None = None,
-        pace: Pace | None = None,
-    ) -> None:
-        super().__init__(key, seed=seed, strict=strict, models=models, pace=pace)
+    def __init__(self, key: str | None = None, **options: Unpack[Options]) -> None:
+        super().__init__(key, **options)
         self.thoughts = Thoughts()
 
     def authorize(self, call: Call) -> None:
         """The key in `x-api-key` or as a bearer token; then the version."""
         given = call.headers.get("x-api-key")
         if given is None and "authorization" in call.headers:
-            given = call.headers["authorization"].removeprefix("Bearer ")
+            given = self.bearer(call.headers["authorization"])
         if given is None:
             raise Refused(replace(_STATUSES[401], message="x-api-key header is required"))
         if not secrets.compare_digest(given.encode(), self.api_key.encode()):
@@ -123,18 +119,19 @@ class FakeAnthropic(Fake):
 
     def headers(self, call: Call) -> Headers:
         """Request id and rate limits."""
-        reset = datetime.fromtimestamp(self.now(call), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        headers: Headers = [
+        now = self.now(call) if self.limits is None else self.clock.now()
+        return [
             ("request-id", self._request_id(call)),
             ("anthropic-organization-id", "00000000-0000-4000-a000-000000000000"),
+            *limit_headers(self.limits, call.ordinal, now),
         ]
-        for name, limit in (("requests", 4000), ("tokens", 4_800_000), ("input-tokens", 4_000_000)):
-            headers += [
-                (f"anthropic-ratelimit-{name}-limit", str(limit)),
-                (f"anthropic-ratelimit-{name}-remaining", str(limit - call.ordinal)),
-                (f"anthropic-ratelimit-{name}-reset", reset),
-            ]
-        return headers
+
+    def error(self, call: Call, problem: Problem) -> Answer:
+        """An error answer; of one that would come again, the header says so."""
+        answer = super().error(call, problem)
+        if problem.status in _FINAL and "x-should-retry" not in problem.headers:
+            answer.headers.append(("x-should-retry", "false"))
+        return answer
 
     # Routes.
 
@@ -146,7 +143,17 @@ class FakeAnthropic(Fake):
         self.require_model(call, chat.model)
         return self.play(call, chat)
 
+    def _count(self, call: Call) -> Answer:
+        if self.strict:
+            check_count(call.body, call.headers["anthropic-version"], self.thoughts)
+        request = self.read(lambda: read_messages(call.body, surface="tokens"))
+        self.require_model(call, request.model)
+        # As many as a message of the same content is said to have read.
+        tokens = len(dump(request.prompt)) // 4 + 1
+        return self.serve(call, request, lambda _: self.json_answer(call, {"input_tokens": tokens}))
+
     def _list(self, call: Call) -> Answer:
+        check_page(call.query)
         names = list(self.models)
         if (after := call.query.get("after_id")) in names:
             names = names[names.index(str(after)) + 1 :]
@@ -157,7 +164,7 @@ class FakeAnthropic(Fake):
         return self.json_answer(
             call,
             {
-                "data": [_entry(name) for name in page],
+                "data": [entry_of(name) for name in page],
                 "has_more": len(names) > len(page),
                 "first_id": page[0] if page else None,
                 "last_id": page[-1] if page else None,
@@ -166,15 +173,4 @@ class FakeAnthropic(Fake):
 
     def _retrieve(self, call: Call, model: str) -> Answer:
         self.require_model(call, model)
-        return self.json_answer(call, _entry(model))
-
-
-def _entry(name: str) -> Json:
-    entry: Json = {
-        "type": "model",
-        "id": name,
-        "display_name": name.replace("-", " ").title(),
-        "created_at": "2026-01-01T00:00:00Z",
-    }
-    most = limits_of(name).max_output
-    return entry if most is None else {**entry, "max_tokens": most, "max_input_tokens": 200_000}
+        return self.json_answer(call, entry_of(model))

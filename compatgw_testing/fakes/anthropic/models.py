@@ -30,6 +30,7 @@ class Limits:
         efforts: Values of `output_config.effort`.
         structured: Takes `output_config.format`.
         max_output: Most that `max_tokens` may be.
+        max_input: Most tokens that are read.
         shows_thought: Thought is shown unless asked otherwise.
     """
 
@@ -43,6 +44,7 @@ class Limits:
     efforts: tuple[str, ...] = _ALL_EFFORTS
     structured: bool = True
     max_output: int | None = None
+    max_input: int = 200_000
     shows_thought: bool = True
 
 
@@ -66,6 +68,7 @@ def limits_of(model: str) -> Limits:
         efforts=_efforts(family, version),
         structured=version >= (4, 1),
         max_output=_max_output(family, version),
+        max_input=1_000_000 if version >= (4, 6) or (family, version) == ("sonnet", (4, 5)) else 200_000,
         shows_thought=version <= (4, 6),
     )
 

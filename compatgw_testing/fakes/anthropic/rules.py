@@ -9,8 +9,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.fakes.anthropic.models import Limits, limits_of
+from compatgw_testing.fakes.anthropic.schema import recursive, schema_faults
 from compatgw_testing.fakes.anthropic.turns import check_turns, refuse
-from compatgw_testing.fakes.jsonschema import inside, malformed
 from compatgw_testing.fakes.shape import (
     Arr,
     Bool,
@@ -27,7 +27,7 @@ from compatgw_testing.fakes.shape import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from compatgw_testing.fakes.answer import Json, Refused
     from compatgw_testing.fakes.anthropic.turns import Thoughts
@@ -117,7 +117,7 @@ _MESSAGES = {
                 {"string": Str(), "array": Arr(Tagged("type", {**blocks, **dict.fromkeys(_OWN, Map(Free()))}))}
             ),
         },
-        ("role", "content"),
+        ("content",),
     )
     for role, blocks in _BLOCKS.items()
 }
@@ -144,9 +144,9 @@ _THINKING = Tagged(
         "disabled": Obj({"type": Str()}),
     },
 )
-_CUSTOM_TOOL = Obj(
+CUSTOM_TOOL = Obj(
     {
-        "type": Str(("custom",)),
+        "type": Str(),
         "name": _TOOL_NAME,
         "description": Str(),
         "input_schema": Map(Free()),
@@ -184,15 +184,9 @@ REQUEST = Obj(
     },
     ("max_tokens", "messages", "model"),
 )
+_NOT_COUNTED = ("max_tokens", "metadata", "service_tier", "stop_sequences", "stream", "temperature", "top_k", "top_p")
+COUNT = Obj({name: shape for name, shape in REQUEST.fields.items() if name not in _NOT_COUNTED}, ("messages", "model"))
 _TYPES = {"string": "a valid string", "array": "a valid list", "object": "a valid dictionary", "boolean": "a boolean"}
-# What a schema for structured output may hold beside its structure.
-_SCHEMA_WORDS = frozenset(
-    (
-        *("type", "properties", "required", "items", "enum", "const", "anyOf", "allOf", "$ref", "$defs", "definitions"),
-        *("description", "title", "default", "minItems", "format", "additionalProperties", "propertyNames"),
-    )
-)
-_FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")
 
 
 def check_version(version: str | None) -> None:
@@ -204,11 +198,35 @@ def check_version(version: str | None) -> None:
 
 
 def check_request(body: Any, version: str, thoughts: Thoughts) -> None:
-    """Raises Refused at the first thing in a request that the vendor would not take."""
+    """Raises Refused at the first thing in a request for a message that the vendor would not take."""
     for violation in check(REQUEST, body):
         raise _phrased(violation)
     limits = limits_of(body["model"])
     _sampling(body, version, limits)
+    _spending(body, limits)
+    _conversation(body, version, limits, thoughts)
+
+
+def check_count(body: Any, version: str, thoughts: Thoughts) -> None:
+    """Raises Refused at the first thing in a request for a count of tokens that the vendor would not take."""
+    for violation in check(COUNT, body):
+        raise _phrased(violation)
+    _conversation(body, version, limits_of(body["model"]), thoughts)
+
+
+def check_page(query: Mapping[str, str]) -> None:
+    """Raises Refused if a query does not say which models to list."""
+    limit = query.get("limit")
+    if limit is None:
+        return
+    if not re.fullmatch(r"-?[0-9]+", limit):
+        raise refuse("limit: Input should be a valid integer, unable to parse string as an integer")
+    for violation in check(Num(1, 1000, whole=True), int(limit), ("limit",)):
+        raise _phrased(violation)
+
+
+def _conversation(body: Json, version: str, limits: Limits, thoughts: Thoughts) -> None:
+    """What holds for messages, and for counting them."""
     _thinking(body, limits)
     _tools(body, limits)
     _output(body, limits)
@@ -252,11 +270,17 @@ def _sampling(body: Json, version: str, limits: Limits) -> None:
     for index, stop in enumerate(body.get("stop_sequences") or ()):
         if not stop.strip():
             raise refuse(f"stop_sequences.{index}: each stop sequence must contain non-whitespace")
+
+
+def _spending(body: Json, limits: Limits) -> None:
+    thinking = body.get("thinking") or {}
     if limits.max_output is not None and body["max_tokens"] > limits.max_output:
         raise refuse(
             f"max_tokens: {body['max_tokens']} > {limits.max_output}, which is the maximum allowed number of output "
             f"tokens for {body['model']}"
         )
+    if thinking.get("type") == "enabled" and thinking["budget_tokens"] >= body["max_tokens"]:
+        raise refuse("`max_tokens` must be greater than `thinking.budget_tokens`")
 
 
 def _thinking(body: Json, limits: Limits) -> None:
@@ -268,8 +292,6 @@ def _thinking(body: Json, limits: Limits) -> None:
         raise refuse(f'"thinking.type.{kind}" is not supported for this model')
     if kind == "disabled":
         return
-    if kind == "enabled" and thinking["budget_tokens"] >= body["max_tokens"]:
-        raise refuse("`max_tokens` must be greater than `thinking.budget_tokens`")
     if body.get("temperature", 1) != 1:
         raise refuse("`temperature` may only be set to 1 when thinking is enabled")
     if body.get("top_k") is not None:
@@ -282,7 +304,7 @@ def _tools(body: Json, limits: Limits) -> None:
     names: set[str] = set()
     for index, tool in enumerate(body.get("tools") or ()):
         if tool.get("type") in (None, "custom"):
-            for violation in check(_CUSTOM_TOOL, tool, ("tools", index)):
+            for violation in check(CUSTOM_TOOL, tool, ("tools", index)):
                 raise _phrased(violation)
             _input_schema(tool["input_schema"], f"tools.{index}.custom.input_schema")
         name = tool.get("name")
@@ -326,29 +348,10 @@ def _output(body: Json, limits: Limits) -> None:
             continue
         if not limits.structured:
             raise refuse(f"{at}: '{body['model']}' does not support structured outputs")
-        for fault in _schema_faults(form["schema"]):
+        for fault in schema_faults(form["schema"]):
             raise refuse(f"{at}.schema: {fault}")
-
-
-def _schema_faults(schema: Any) -> Iterator[str]:
-    """What in a schema the structured output of the vendor does not take."""
-    if fault := malformed(schema):
-        yield f"Invalid schema: {fault}"
-        return
-    if not isinstance(schema, dict):
-        return
-    kind = schema.get("type")
-    if (kind == "object" or "properties" in schema) and schema.get("additionalProperties") is not False:
-        yield "For 'object' type, 'additionalProperties' must be explicitly set to false"
-    for word in schema:
-        if word not in _SCHEMA_WORDS:
-            yield f"For '{kind}' type, property '{word}' is not supported"
-    if schema.get("minItems", 0) not in (0, 1):
-        yield "For 'array' type, 'minItems' values other than 0 or 1 are not supported"
-    if "format" in schema and schema["format"] not in _FORMATS:
-        yield f"For 'string' type, format '{schema['format']}' is not supported"
-    for _, part in inside(schema):
-        yield from _schema_faults(part)
+        if recursive(form["schema"]):
+            raise refuse(f"{at}.schema: Recursive schemas are not supported")
 
 
 def _marks(body: Json) -> None:

@@ -84,6 +84,8 @@ def _content(message: Json, index: int, *, last: bool, version: str) -> None:
             _text(block, at, message["role"], version)
         elif block["type"] in ("image", "document"):
             _media(block, at)
+        elif block["type"] == "search_result":
+            _found(block, at, version)
         if block["type"] == "document" and message["role"] == "assistant" and version >= "2026-10-21":
             raise refuse(f"{at}: document blocks are not permitted in assistant messages")
         inside = block.get("content") or () if block["type"] == "tool_result" else ()
@@ -92,6 +94,16 @@ def _content(message: Json, index: int, *, last: bool, version: str) -> None:
                 _text(one, f"{at}.content.{inner}", "user", version)
             elif isinstance(one, dict) and one["type"] in ("image", "document"):
                 _media(one, f"{at}.content.{inner}")
+            elif isinstance(one, dict) and one["type"] == "search_result":
+                _found(one, f"{at}.content.{inner}", version)
+
+
+def _found(block: Json, at: str, version: str) -> None:
+    """What a search of the caller's found is text, and as a user's text it cites nothing."""
+    for number, one in enumerate(block["content"]):
+        if not isinstance(one, dict) or one.get("type") != "text" or not isinstance(one.get("text"), str):
+            raise refuse(f"{at}.content.{number}: Input should be a text block")
+        _text(one, f"{at}.content.{number}", "user", version)
 
 
 def _text(block: Json, at: str, role: str, version: str) -> None:

@@ -77,7 +77,7 @@ class CohereChat(Chat):
             "billed_units": {"input_tokens": float(used.input), "output_tokens": float(used.output)},
             "tokens": {"input_tokens": float(used.input), "output_tokens": float(used.output)},
         }
-        return {**usage, "cached_tokens": float(used.cached)} if used.cached else usage
+        return {**usage, "cached_tokens": float(used.cached)}
 
     def _logprob(self, piece: str, number: int) -> Json:
         return {"text": piece, "token_ids": [number], "logprobs": [-0.125]}
@@ -119,6 +119,8 @@ class CohereChat(Chat):
     def error_frames(self, problem: Problem) -> Iterator[Frame]:
         """The end event with an error in it."""
         delta = {"finish_reason": "ERROR", "usage": {}, "error": problem.message}
+        if problem.type is not None:
+            delta["error_type"] = problem.type
         yield _frame("message-end", {"delta": delta}, end=True)
         yield Frame(b"data: [DONE]\n\n", end=True)
 

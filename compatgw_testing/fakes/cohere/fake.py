@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, ClassVar
 from compatgw_testing.fakes.answer import Answer, Headers, Json, Problem, Refused
 from compatgw_testing.fakes.base import Fake, Route
 from compatgw_testing.fakes.cohere.answers import CohereChat
+from compatgw_testing.fakes.cohere.catalogue import entry_of, page_of
+from compatgw_testing.fakes.cohere.embeddings import answer_of, check_embed, read_embed, tokens_of
+from compatgw_testing.fakes.cohere.rerank import check_rerank, ranked, read_rerank
 from compatgw_testing.fakes.cohere.rules import check_request
+from compatgw_testing.fakes.cohere.tokens import check_tokenize, read_tokenize, tokens_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from compatgw_testing.journal import Call
-    from compatgw_testing.script import Failure
+    from compatgw_testing.script import Failure, Turn
 
 _STATUSES: Mapping[int, Problem] = {
     one.status: one
@@ -68,10 +72,17 @@ class FakeCohere(Fake):
         "command-a-reasoning-08-2025",
         "command-a-vision-07-2025",
         "command-r7b-12-2024",
+        "embed-v4.0",
+        "embed-english-v3.0",
+        "rerank-v3.5",
     )
     failures: ClassVar[Mapping[str, Problem]] = _NAMES
     routes: ClassVar[tuple[Route, ...]] = (
         Route("POST", "/v2/chat", "_chat"),
+        Route("POST", "/v2/embed", "_embed"),
+        Route("POST", "/v2/rerank", "_rerank"),
+        Route("POST", "/v1/tokenize", "_tokenize"),
+        Route("POST", "/v1/check-api-key", "_check_key", "none"),
         Route("GET", "/v1/models", "_list"),
         Route("GET", "/v1/models/(.+)", "_retrieve"),
     )
@@ -81,7 +92,7 @@ class FakeCohere(Fake):
         given = call.headers.get("authorization")
         if given is None:
             raise Refused(replace(_STATUSES[401], message="no api key supplied"))
-        if not secrets.compare_digest(given.removeprefix("Bearer ").encode(), self.api_key.encode()):
+        if not secrets.compare_digest(self.bearer(given).encode(), self.api_key.encode()):
             raise Refused(_STATUSES[401])
 
     def problem(self, failure: Failure) -> Problem:
@@ -114,8 +125,17 @@ class FakeCohere(Fake):
         return body if problem.type is None else {**body, "error_type": problem.type}
 
     def headers(self, call: Call) -> Headers:
-        """The trace id."""
-        return [("x-debug-trace-id", self.ids(call).hex("trace", 32))]
+        """The trace id; of a key with a quota, as trial keys are, what is left of its calls."""
+        trace = ("x-debug-trace-id", self.ids(call).hex("trace", 32))
+        if self.limits is None or self.limits.requests is None:
+            return [trace]
+        room = self.limits.requests.room
+        return [
+            trace,
+            ("x-endpoint-monthly-call-limit", "1000"),
+            ("x-trial-endpoint-call-limit", str(room.limit)),
+            ("x-trial-endpoint-call-remaining", str(room.remaining)),
+        ]
 
     def stream_headers(self) -> Headers:
         """Headers of an event stream."""
@@ -130,31 +150,49 @@ class FakeCohere(Fake):
         self.require_model(call, chat.model)
         return self.play(call, chat)
 
+    def _embed(self, call: Call) -> Answer:
+        if self.strict:
+            check_embed(call.body)
+        request = self.read(lambda: read_embed(call.body))
+        self.require_model(call, request.model)
+        dimensions = request.settings["dimensions"]
+        assert isinstance(dimensions, int)
+
+        def make(_: Turn | None) -> Answer:
+            tokens = sum(tokens_of(one) for one in request.inputs)
+            if self.limits is not None:
+                self.limits.spend(tokens)
+            vectors = [self.vectors.embed(one, dimensions) for one in request.inputs]
+            body = self.read(lambda: answer_of(call.body, vectors, self.ids(call).uuid("id")))
+            answer = self.json_answer(call, body)
+            answer.headers += [("num_chars", str(sum(map(len, request.inputs)))), ("num_tokens", str(tokens))]
+            return answer
+
+        return self.serve(call, request, make)
+
+    def _rerank(self, call: Call) -> Answer:
+        if self.strict:
+            check_rerank(call.body)
+        request = self.read(lambda: read_rerank(call.body))
+        self.require_model(call, request.model)
+        identity = self.ids(call).uuid("id")
+        return self.serve(call, request, lambda _: self.json_answer(call, ranked(self.vectors, request, identity)))
+
+    def _tokenize(self, call: Call) -> Answer:
+        if self.strict:
+            check_tokenize(call.body)
+        request = self.read(lambda: read_tokenize(call.body))
+        self.require_model(call, request.model)
+        return self.serve(call, request, lambda _: self.json_answer(call, tokens_in(request)))
+
+    def _check_key(self, call: Call) -> Answer:
+        ids = self.ids(call)
+        owner = {"organization_id": ids.uuid("organization"), "owner_id": ids.uuid("owner")}
+        return self.json_answer(call, {"valid": True, **owner})
+
     def _list(self, call: Call) -> Answer:
-        size = int(call.query.get("page_size") or 20)
-        start = int(call.query.get("page_token") or 0)
-        wanted = call.query.get("endpoint", "chat")
-        names = self.models if wanted == "chat" else ()
-        page: Json = {"models": [_entry(name) for name in names[start : start + size]]}
-        if start + size < len(names):
-            page["next_page_token"] = str(start + size)
-        return self.json_answer(call, page)
+        return self.json_answer(call, page_of(self.models, call.query))
 
     def _retrieve(self, call: Call, model: str) -> Answer:
         self.require_model(call, model)
-        return self.json_answer(call, _entry(model))
-
-
-def _entry(name: str) -> Json:
-    features = ["tools", "strict_tools", "json_mode", "json_schema", "citations", "safety_modes"]
-    features += [word for word in ("vision", "reasoning") if word in name]
-    return {
-        "name": name,
-        "endpoints": ["chat", "generate"],
-        "finetuned": False,
-        "context_length": 256_000.0,
-        "tokenizer_url": None,
-        "default_endpoints": [],
-        "features": features,
-        "is_deprecated": False,
-    }
+        return self.json_answer(call, entry_of(model))

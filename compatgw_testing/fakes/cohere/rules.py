@@ -28,8 +28,8 @@ from compatgw_testing.fakes.shape import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TEXT = Obj({"type": Str(), "text": Str()}, ("text",))
-_IMAGE = Obj(
+TEXT = Obj({"type": Str(), "text": Str()}, ("text",))
+IMAGE = Obj(
     {"type": Str(), "image_url": Obj({"url": Str(), "detail": Str(("auto", "low", "high"))}, ("url",))}, ("image_url",)
 )
 _THINKING = Obj({"type": Str(), "thinking": Str()}, ("thinking",))
@@ -50,19 +50,19 @@ def _content(**parts: Obj) -> Either:
 
 
 _MESSAGES = {
-    "system": Obj({"role": Str(), "content": _content(text=_TEXT)}, ("content",)),
-    "user": Obj({"role": Str(), "content": _content(text=_TEXT, image_url=_IMAGE)}, ("content",)),
+    "system": Obj({"role": Str(), "content": _content(text=TEXT)}, ("content",)),
+    "user": Obj({"role": Str(), "content": _content(text=TEXT, image_url=IMAGE)}, ("content",)),
     "assistant": Obj(
         {
             "role": Str(),
-            "content": _content(text=_TEXT, thinking=_THINKING),
+            "content": _content(text=TEXT, thinking=_THINKING),
             "tool_calls": Arr(_CALL),
             "tool_plan": Str(),
             "citations": Arr(Free()),
         }
     ),
     "tool": Obj(
-        {"role": Str(), "tool_call_id": Str(), "content": _content(text=_TEXT, document=_DOCUMENT)},
+        {"role": Str(), "tool_call_id": Str(), "content": _content(text=TEXT, document=_DOCUMENT)},
         ("tool_call_id", "content"),
     ),
 }
@@ -116,14 +116,15 @@ def refuse(message: str, status: int = 400) -> Refused:
 def check_request(body: Any) -> None:
     """Raises Refused at the first thing in a chat request that the vendor would not take."""
     for violation in check(REQUEST, body):
-        raise _phrased(violation)
+        raise phrased(violation)
     _tools(body)
     _messages(body["messages"])
     for fault in _together(body):
         raise refuse(fault)
 
 
-def _phrased(violation: Violation) -> Refused:
+def phrased(violation: Violation) -> Refused:
+    """A violation in the vendor's words."""
     where = written(violation.path) or "body"
     match violation.kind:
         case "missing":

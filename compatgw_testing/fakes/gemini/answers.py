@@ -6,6 +6,7 @@ What does not live here: which requests are answered (`rules.py`).
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.fakes.answer import Chat, Frame, Json, Problem, Said
@@ -41,6 +42,7 @@ class GeminiChat(Chat):
         model: From the path.
         streamed: For `streamGenerateContent`.
         sse: With `alt=sse`; otherwise a stream is one growing JSON array.
+        vertex_at: When it is answered, in seconds since 1970, if that is by Vertex; else None.
         signatures: Where issued ones are remembered.
         envelope: Puts an error into the vendor's form.
     """
@@ -54,6 +56,7 @@ class GeminiChat(Chat):
         model: str,
         streamed: bool,
         sse: bool,
+        vertex_at: int | None,
         signatures: Signatures,
         envelope: Callable[[Problem], Json],
     ) -> None:
@@ -64,7 +67,10 @@ class GeminiChat(Chat):
         self._count = int(config.get("candidateCount") or 1)
         self._model = model
         self._version = version_of(model)
+        self._oldest = self._version == (2, 0)
+        self._tier = str(body.get("serviceTier") or "standard")
         self._sse = sse
+        self._vertex_at = vertex_at
         self._signatures = signatures
         self._envelope = envelope
 
@@ -90,7 +96,11 @@ class GeminiChat(Chat):
         return {"promptFeedback": feedback, "usageMetadata": usage, **self._tail()}
 
     def _tail(self) -> Json:
-        return {"modelVersion": self._model, "responseId": self.ids.alnum("id", 23)}
+        tail = {"modelVersion": self._model, "responseId": self.ids.alnum("id", 23)}
+        if self._vertex_at is None:
+            return tail
+        created = datetime.fromtimestamp(self._vertex_at, UTC).strftime("%Y-%m-%dT%H:%M:%S.000000Z")
+        return {"createTime": created, **tail}
 
     def _thoughts(self, pieces: tuple[str, ...]) -> list[Json]:
         return [{"text": "".join(pieces), "thought": True}] if pieces and self._shows else []
@@ -118,12 +128,14 @@ class GeminiChat(Chat):
         candidate: Json = {"content": content}
         if finish is not None:
             candidate["finishReason"] = _FINISH.get(finish.finish, finish.finish)
-            if finish.calls and candidate["finishReason"] == "STOP":
+            if finish.calls and candidate["finishReason"] == "STOP" and self._vertex_at is None:
                 candidate["finishMessage"] = "Model generated function call(s)."
+            if self._oldest and not self.request.stream:
+                candidate["avgLogprobs"] = -0.125
             if self._wants_logprobs and said.text:
                 candidate["logprobsResult"] = self._logprobs(said.text)
         # The default, 0, is written out by newer models only.
-        spelled = self._version is None or self._version >= (2, 5)
+        spelled = self._vertex_at is None and (self._version is None or self._version >= (2, 5))
         candidates = [{**candidate, **({"index": n} if n or spelled else {})} for n in range(self._count)]
         return {"candidates": candidates, "usageMetadata": self._usage(said, written), **self._tail()}
 
@@ -142,8 +154,13 @@ class GeminiChat(Chat):
             "thoughtsTokenCount": thoughts,
             "totalTokenCount": used.input + written,
         }
-        details = [{"modality": "TEXT", "tokenCount": used.input}]
-        return {name: value for name, value in usage.items() if value} | {"promptTokensDetails": details}
+        told: Json = {name: value for name, value in usage.items() if value}
+        told["promptTokensDetails"] = [{"modality": "TEXT", "tokenCount": used.input}]
+        if written > thoughts and (self._vertex_at is not None or self._oldest):
+            told["candidatesTokensDetails"] = [{"modality": "TEXT", "tokenCount": written - thoughts}]
+        if self._vertex_at is not None:
+            return {**told, "trafficType": "ON_DEMAND"}
+        return {**told, "serviceTier": self._tier}
 
     # Streamed.
 

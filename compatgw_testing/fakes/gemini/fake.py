@@ -6,100 +6,73 @@ What does not live here: request rules (`rules.py`, `turns.py`), answers (`answe
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Unpack
 
 from compatgw_testing.fakes.answer import Answer, Headers, Json, Problem, Refused
-from compatgw_testing.fakes.base import MIB, Fake, Route
+from compatgw_testing.fakes.base import MIB, Fake, Options, Route
 from compatgw_testing.fakes.gemini.answers import BLOCKED, GeminiChat
-from compatgw_testing.fakes.gemini.rules import canonical, check_request
+from compatgw_testing.fakes.gemini.catalogue import entry_of, page_of
+from compatgw_testing.fakes.gemini.embeddings import (
+    MANY,
+    ONE,
+    check_batch,
+    check_embed,
+    check_predict,
+    read_embed,
+    read_predict,
+    tokens_of,
+    values_of,
+)
+from compatgw_testing.fakes.gemini.embeddings import embeds as could_embed
+from compatgw_testing.fakes.gemini.errors import KEY, NAMES, STATUSES, TOKEN, problem_of
+from compatgw_testing.fakes.gemini.reading import read_generate
+from compatgw_testing.fakes.gemini.rules import canonical, check_count, check_request
+from compatgw_testing.fakes.gemini.schema import COUNTED, REQUEST, VERTEX
 from compatgw_testing.fakes.gemini.turns import Signatures
-from compatgw_testing.script import Turn
+from compatgw_testing.script import Turn, dump
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Self
 
-    from compatgw_testing.fakes.delivery import Pace
     from compatgw_testing.journal import Call
+    from compatgw_testing.request import Request
     from compatgw_testing.script import Failure
 
-_RPC = "type.googleapis.com/google.rpc."
-_NO_KEY = {
-    "@type": f"{_RPC}ErrorInfo",
-    "reason": "API_KEY_INVALID",
-    "domain": "googleapis.com",
-    "metadata": {"service": "generativelanguage.googleapis.com"},
-}
-_STATUSES: Mapping[int, Problem] = {
-    one.status: one
-    for one in (
-        Problem(status=400, message="Request contains an invalid argument.", type="INVALID_ARGUMENT"),
-        Problem(status=401, message="Request had invalid authentication credentials.", type="UNAUTHENTICATED"),
-        Problem(status=403, message="The caller does not have permission.", type="PERMISSION_DENIED"),
-        Problem(status=404, message="Requested entity was not found.", type="NOT_FOUND"),
-        Problem(status=409, message="The operation was aborted.", type="ABORTED"),
-        Problem(status=413, message="Request payload size exceeds the limit.", type="INVALID_ARGUMENT"),
-        Problem(status=429, message="You exceeded your current quota.", type="RESOURCE_EXHAUSTED"),
-        Problem(status=499, message="The operation was cancelled.", type="CANCELLED"),
-        Problem(status=500, message="An internal error has occurred.", type="INTERNAL"),
-        Problem(status=503, message="The model is overloaded. Please try again later.", type="UNAVAILABLE"),
-        Problem(status=504, message="Deadline expired before operation could complete.", type="DEADLINE_EXCEEDED"),
-    )
-}
-_KEY = replace(_STATUSES[400], message="API key not valid. Please pass a valid API key.", details=(_NO_KEY,))
-_NAMES: Mapping[str, Problem] = {
-    "context_length": replace(
-        _STATUSES[400],
-        message="The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
-    ),
-    "quota": replace(
-        _STATUSES[429],
-        details=(
-            {
-                "@type": f"{_RPC}QuotaFailure",
-                "violations": [{"quotaId": "GenerateRequestsPerDayPerProjectPerModel-FreeTier"}],
-            },
-        ),
-    ),
-    "region": replace(
-        _STATUSES[400], message="User location is not supported for the API use.", type="FAILED_PRECONDITION"
-    ),
-    "key": _KEY,
-    "model": _STATUSES[404],
-    "rate_limit": _STATUSES[429],
-    "overloaded": _STATUSES[503],
-    "server": _STATUSES[500],
-}
+# In errors each verb goes by the name of the method that it belongs to.
+_METHODS = {"streamGenerateContent": "generateContent", "batchEmbedContents": "embedContent"}
 
 
 class FakeGemini(Fake):
-    """A fake of the Gemini API, under `v1`, `v1beta` and `v1alpha`; arguments as in `Fake`."""
+    """A fake of the Gemini API, under `v1`, `v1beta` and `v1alpha`, and on Vertex; arguments as in `Fake`."""
 
     dialect: ClassVar[str] = "gemini"
     base_path = "/v1beta"
     default_key: ClassVar[str] = "AIza-fake-gemini"
-    default_models: ClassVar[tuple[str, ...]] = ("gemini-2.5-flash", "gemini-2.5-pro", "gemini-3-pro-preview")
+    default_models: ClassVar[tuple[str, ...]] = (
+        "gemini-2.5-flash",
+        "gemini-2.5-pro",
+        "gemini-3-pro-preview",
+        "gemini-embedding-001",
+    )
     max_body: ClassVar[int] = 100 * MIB
-    failures: ClassVar[Mapping[str, Problem]] = _NAMES
+    failures: ClassVar[Mapping[str, Problem]] = NAMES
     routes: ClassVar[tuple[Route, ...]] = (
         Route("POST", "/models/(.+):generateContent", "_generate"),
         Route("POST", "/models/(.+):streamGenerateContent", "_stream"),
+        Route("POST", "/models/(.+):countTokens", "_count"),
+        Route("POST", "/models/(.+):embedContent", "_embed"),
+        Route("POST", "/models/(.+):batchEmbedContents", "_embed_many"),
+        Route("POST", "/models/(.+):predict", "_predict"),
         Route("GET", "/models", "_list"),
         Route("GET", "/models/([^:]+)", "_retrieve"),
     )
 
-    def __init__(
-        self,
-        key: str | None = None,
-        *,
-        seed: int | str = 0,
-        strict: bool = True,
-        models: Sequence[str] | None = None,
-        pace: Pace | None = None,
-    ) -> None:
-        super().__init__(key, seed=seed, strict=strict, models=models, pace=pace)
+    def __init__(self, key: str | None = None, **options: Unpack[Options]) -> None:
+        super().__init__(key, **options)
         self.signatures = Signatures()
 
     def block(self, reason: str = "SAFETY") -> Self:
@@ -108,33 +81,27 @@ class FakeGemini(Fake):
 
     def prefixes(self) -> tuple[str, ...]:
         """Patterns of what may stand before a route."""
-        return ("/v1(?:beta|alpha)?",)
+        return ("/v1(?:beta|alpha)?", "/v1(?:beta1)?/(?:projects/[^/]+/locations/[^/]+/)?publishers/google")
 
     def authorize(self, call: Call) -> None:
-        """The key in `x-goog-api-key` or in the query; a wrong one is a 400."""
+        """The key in `x-goog-api-key` or in the query, a wrong one is a 400; on Vertex as a bearer token, too."""
         given = call.headers.get("x-goog-api-key") or call.query.get("key")
+        if _on_vertex(call) and not given:
+            token = self.bearer(call.headers.get("authorization", ""))
+            if not secrets.compare_digest(token.encode(), self.api_key.encode()):
+                raise Refused(TOKEN)
+            return
         if not given:
             message = (
                 "Method doesn't allow unregistered callers. Please use API Key or other form of API consumer identity."
             )
-            raise Refused(replace(_STATUSES[403], message=message))
+            raise Refused(replace(STATUSES[403], message=message))
         if not secrets.compare_digest(given.encode(), self.api_key.encode()):
-            raise Refused(_KEY)
+            raise Refused(KEY)
 
     def problem(self, failure: Failure) -> Problem:
         """What Gemini means by a scripted failure; how long to wait stands in the details."""
-        known = _NAMES[failure.name] if failure.name is not None else _STATUSES.get(failure.status or 500)
-        if known is None:
-            known = Problem(status=failure.status or 500, message="An error occurred.", type="UNKNOWN")
-        details, headers = known.details, self.retry_headers(replace(failure, retry_after=None))
-        if failure.retry_after is not None and failure.retry_form is not None:
-            headers = self.retry_headers(failure)
-        elif failure.retry_after is not None:
-            if known.status == 429 and not details:
-                quota = "GenerateRequestsPerMinutePerProjectPerModel-FreeTier"
-                details = ({"@type": f"{_RPC}QuotaFailure", "violations": [{"quotaId": quota}]},)
-            details = (*details, {"@type": f"{_RPC}RetryInfo", "retryDelay": f"{failure.retry_after:g}s"})
-        return replace(known, message=failure.message or known.message, details=details, headers=headers)
+        return problem_of(failure, self.retry_headers)
 
     def no_route(self, call: Call, *, method: bool) -> Problem:
         """Google's front end answers unknown paths itself; `error` writes its page."""
@@ -142,17 +109,21 @@ class FakeGemini(Fake):
 
     def no_model(self, call: Call, model: str) -> Problem:
         """Gemini's answer to an unknown model."""
+        if _on_vertex(call):
+            name = call.path.partition("/projects/")[2].partition(":")[0]
+            return replace(STATUSES[404], message=f"Publisher Model `projects/{name}` not found.")
         version, _, _ = call.path.lstrip("/").partition("/")
-        method = "generateContent" if call.method == "POST" else "getModel"
+        verb = call.path.rpartition(":")[2]
+        method = _METHODS.get(verb, verb) if call.method == "POST" else "getModel"
         return replace(
-            _STATUSES[404],
+            STATUSES[404],
             message=f"models/{model} is not found for API version {version}, or is not supported for {method}. Call "
             "ListModels to see the list of available models and their supported methods.",
         )
 
     def bad_json(self, call: Call) -> Problem:
         """Gemini's answer to a body that is no JSON."""
-        return replace(_STATUSES[400], message="Invalid JSON payload received. Unexpected token.")
+        return replace(STATUSES[400], message="Invalid JSON payload received. Unexpected token.")
 
     def envelope(self, call: Call, problem: Problem) -> Json:
         """The body of an error answer."""
@@ -199,9 +170,11 @@ class FakeGemini(Fake):
 
     def _play(self, call: Call, model: str, *, streamed: bool) -> Answer:
         self.require_model(call, model)
-        body = canonical(call.body)
+        vertex = _on_vertex(call)
+        body = canonical(call.body, VERTEX if vertex else REQUEST)
         if self.strict:
-            check_request(body, model, self.signatures)
+            self._require(call, model, embeds=False)
+            check_request(body, model, self.signatures, vertex=vertex)
         chat = self.read(
             lambda: GeminiChat(
                 call,
@@ -210,36 +183,112 @@ class FakeGemini(Fake):
                 model=model,
                 streamed=streamed,
                 sse=call.query.get("alt") == "sse",
+                vertex_at=self.now(call) if vertex else None,
                 signatures=self.signatures,
                 envelope=lambda problem: self.envelope(call, problem),
             )
         )
         return self.play(call, chat)
 
+    def _require(self, call: Call, model: str, *, embeds: bool) -> None:
+        """A model that is known to be of the other sort is not found."""
+        if not could_embed(model) if embeds else "embedding" in model:
+            raise Refused(self.no_model(call, model))
+
+    def _count(self, call: Call, model: str) -> Answer:
+        self.require_model(call, model)
+        vertex = _on_vertex(call)
+        body = canonical(call.body, VERTEX if vertex else COUNTED)
+        if self.strict:
+            body = check_count(body, model, vertex=vertex)
+        whole = self.read(lambda: body.get("generateContentRequest") or body)
+        request = self.read(lambda: read_generate(whole, model, surface="tokens"))
+        # As many as a request for content of the same is said to have read.
+        tokens = len(dump(request.prompt)) // 4 + 1
+        counted: Json = {"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]}
+        if vertex:
+            letters = sum(len(one.text) for one in request.messages)
+            counted["totalBillableCharacters"] = letters
+        return self.serve(call, request, lambda _: self.json_answer(call, counted))
+
+    def _embed(self, call: Call, model: str) -> Answer:
+        body = canonical(call.body, ONE)
+        self._require_embeddings(call, model, lambda: check_embed(body, model))
+        request = self.read(lambda: read_embed([body], model))
+
+        def make(values: list[list[float]], tokens: int) -> Json:
+            if not _on_vertex(call):
+                return {"embedding": {"values": values[0]}, **_embedding_usage(model, tokens)}
+            details = [{"modality": "TEXT", "tokenCount": tokens}]
+            usage = {"promptTokenCount": tokens, "totalTokenCount": tokens, "promptTokensDetails": details}
+            return {"embedding": {"values": values[0]}, "usageMetadata": usage}
+
+        return self._embedded(call, request, make)
+
+    def _embed_many(self, call: Call, model: str) -> Answer:
+        body = canonical(call.body, MANY)
+        self._require_embeddings(call, model, lambda: check_batch(body, model))
+        request = self.read(lambda: read_embed(body["requests"], model))
+
+        def make(values: list[list[float]], tokens: int) -> Json:
+            return {"embeddings": [{"values": one} for one in values], **_embedding_usage(model, tokens)}
+
+        return self._embedded(call, request, make)
+
+    def _predict(self, call: Call, model: str) -> Answer:
+        if not _on_vertex(call):
+            raise Refused(self.no_model(call, model))
+        self._require_embeddings(call, model, lambda: check_predict(call.body, model))
+        request = self.read(lambda: read_predict(call.body, model))
+
+        def make(values: list[list[float]], tokens: int) -> Json:
+            counts = [tokens_of(one) for one in request.inputs]
+            return {
+                "predictions": [
+                    {"embeddings": {"values": one, "statistics": {"truncated": False, "token_count": count}}}
+                    for one, count in zip(values, counts, strict=True)
+                ],
+                "metadata": {"billableCharacterCount": sum(len(one) for one in request.inputs)},
+            }
+
+        return self._embedded(call, request, make)
+
+    def _require_embeddings(self, call: Call, model: str, check: Callable[[], None]) -> None:
+        self.require_model(call, model)
+        if self.strict:
+            self._require(call, model, embeds=True)
+            check()
+
+    def _embedded(self, call: Call, request: Request, make: Callable[[list[list[float]], int], Json]) -> Answer:
+        def answer(turn: Turn | None) -> Answer:
+            tokens = sum(tokens_of(one) for one in request.inputs)
+            if self.limits is not None:
+                self.limits.spend(tokens)
+            return self.json_answer(call, make(values_of(self.vectors, request), tokens))
+
+        return self.serve(call, request, answer)
+
     def _list(self, call: Call) -> Answer:
-        size = int(call.query.get("pageSize") or 50)
-        start = int(call.query.get("pageToken") or 0)
-        page: Json = {"models": [_entry(name) for name in self.models[start : start + size]]}
-        if start + size < len(self.models):
-            page["nextPageToken"] = str(start + size)
-        return self.json_answer(call, page)
+        self._developers_only(call)
+        return self.json_answer(call, page_of(self.models, call.query))
 
     def _retrieve(self, call: Call, model: str) -> Answer:
+        self._developers_only(call)
         self.require_model(call, model)
-        return self.json_answer(call, _entry(model))
+        return self.json_answer(call, entry_of(model))
+
+    def _developers_only(self, call: Call) -> None:
+        if _on_vertex(call):
+            raise Refused(self.no_route(call, method=False))
 
 
-def _entry(name: str) -> Json:
-    return {
-        "name": f"models/{name}",
-        "version": "001",
-        "displayName": name.replace("-", " ").title(),
-        "inputTokenLimit": 1_048_576,
-        "outputTokenLimit": 65_536,
-        "supportedGenerationMethods": ["generateContent", "countTokens"],
-        "temperature": 1,
-        "maxTemperature": 2,
-        "topP": 0.95,
-        "topK": 64,
-        "thinking": not name.startswith("gemini-2.0"),
-    }
+def _on_vertex(call: Call) -> bool:
+    return "/publishers/google/" in call.path
+
+
+def _embedding_usage(model: str, tokens: int) -> Json:
+    """The first models do not count."""
+    if re.search(r"embedding-00\d|embedding-2-preview", model):
+        return {}
+    details = [{"modality": "TEXT", "tokenCount": tokens}]
+    return {"usageMetadata": {"promptTokenCount": tokens, "promptTokenDetails": details}}

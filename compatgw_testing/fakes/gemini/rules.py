@@ -12,9 +12,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.fakes.answer import Json, Problem, Refused
-from compatgw_testing.fakes.gemini.schema import BUILT_IN, REQUEST
-from compatgw_testing.fakes.gemini.turns import Signatures, check_turns, refuse
-from compatgw_testing.fakes.shape import Violation, check, tidy
+from compatgw_testing.fakes.gemini.schema import BUILT_IN, COUNTED, REQUEST, VERTEX
+from compatgw_testing.fakes.gemini.turns import ROLES, Signatures, check_turns, refuse
+from compatgw_testing.fakes.shape import Obj, Violation, check, tidy
 from compatgw_testing.script import dump
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def version_of(model: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2] or 0)) if match else None
 
 
-def canonical(body: Any) -> Any:
-    """A request with known names in camelCase and single items as lists."""
-    return tidy(REQUEST, body, _camel)
+def canonical(body: Any, shape: Obj = REQUEST) -> Any:
+    """A request of this shape with known names in camelCase and single items as lists."""
+    return tidy(shape, body, _camel)
 
 
 def _camel(name: str) -> str:
@@ -51,10 +51,10 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda match: f"_{match[1].lower()}", name)
 
 
-def check_request(body: Any, model: str, signatures: Signatures) -> None:
+def check_request(body: Any, model: str, signatures: Signatures, *, vertex: bool = False) -> None:
     """Raises Refused at the first thing in a canonical request that the vendor would not take."""
-    for violation in check(REQUEST, body):
-        raise _phrased(violation)
+    for violation in check(VERTEX if vertex else REQUEST, body):
+        raise phrased(violation)
     version = version_of(model)
     if body.get("cachedContent") and any(body.get(name) for name in ("systemInstruction", "tools", "toolConfig")):
         raise refuse(
@@ -65,9 +65,31 @@ def check_request(body: Any, model: str, signatures: Signatures) -> None:
         if "text" not in part:
             raise refuse("system_instruction takes text parts only")
     _safety(body)
-    _tools(body, model, version)
+    _tools(body, model, version, vertex=vertex)
     _generation(body.get("generationConfig") or {}, model, version)
     check_turns(body.get("contents"), model, version, signatures)
+
+
+def check_count(body: Any, model: str, *, vertex: bool) -> Json:
+    """The canonical request whose tokens are counted.
+
+    Raises:
+        Refused: At the first thing that the vendor would not take.
+    """
+    for violation in check(VERTEX if vertex else COUNTED, body):
+        raise phrased(violation, "CountTokensRequest")
+    whole = None if vertex else body.get("generateContentRequest")
+    if whole is not None and body.get("contents"):
+        raise refuse("Only one of contents and generate_content_request may be set")
+    counted: Json = body if whole is None else whole
+    if whole is not None and not str(whole.get("model") or "").endswith(model):
+        raise refuse("* CountTokensRequest.generate_content_request.model: unexpected model name format")
+    if not counted.get("contents"):
+        raise refuse("* CountTokensRequest.contents: contents is not specified")
+    for content in counted["contents"]:
+        if (content.get("role") or "user") not in ROLES:
+            raise refuse("Please use a valid role: user, model.")
+    return counted
 
 
 def _where(violation: Violation) -> str:
@@ -78,7 +100,8 @@ def _where(violation: Violation) -> str:
     return out
 
 
-def _phrased(violation: Violation) -> Refused:
+def phrased(violation: Violation, request: str = "GenerateContentRequest") -> Refused:
+    """A violation in the vendor's words; `request` names what the vendor read."""
     where = _where(violation)
     if violation.kind == "unknown":
         parent, _, _ = where.rpartition(".")
@@ -91,17 +114,15 @@ def _phrased(violation: Violation) -> Refused:
         return Refused(Problem(status=400, message=text, type="INVALID_ARGUMENT", details=(details,)))
     match violation.kind:
         case "missing":
-            return refuse(f"* GenerateContentRequest.{where}: {violation.path[-1]} is not specified")
+            return refuse(f"* {request}.{where}: {violation.path[-1]} is not specified")
         case "type" | "value":
             kind = _PROTO_TYPES.get(violation.want, "type.googleapis.com/google.ai.Enum")
             return refuse(f"Invalid value at '{where}' ({kind}), {dump(violation.got)}")
         case "many":
-            return refuse(f"* GenerateContentRequest.{where}: at most {violation.want} items, got {violation.got}")
+            return refuse(f"* {request}.{where}: at most {violation.want} items, got {violation.got}")
         case _:
-            return refuse(
-                f"* GenerateContentRequest.{where}: must be {'at least' if violation.kind == 'low' else 'at most'} "
-                f"{violation.want}, got {violation.got}"
-            )
+            bound = "at least" if violation.kind in ("low", "short", "few") else "at most"
+            return refuse(f"* {request}.{where}: must be {bound} {violation.want}, got {violation.got}")
 
 
 def _safety(body: Json) -> None:
@@ -115,7 +136,7 @@ def declarations(body: Json) -> list[Json]:
     return [one for tool in body.get("tools") or () for one in tool.get("functionDeclarations") or ()]
 
 
-def _tools(body: Json, model: str, version: tuple[int, int] | None) -> None:
+def _tools(body: Json, model: str, version: tuple[int, int] | None, *, vertex: bool) -> None:
     functions = declarations(body)
     config = body.get("toolConfig") or {}
     names = [one["name"] for one in functions]
@@ -142,7 +163,7 @@ def _tools(body: Json, model: str, version: tuple[int, int] | None) -> None:
             raise refuse("include_server_side_tool_invocations is not supported for this model")
         if functions and (body.get("generationConfig") or {}).get("responseMimeType") == "application/json":
             raise refuse("Function calling with a response mime type: 'application/json' is unsupported")
-    elif mixed and version is not None and not flag:
+    elif mixed and version is not None and not flag and not vertex:
         raise refuse("Built-in tools together with functions need tool_config.include_server_side_tool_invocations")
     if functions and "-image" in model:
         raise refuse("Function calling is not enabled for this model")

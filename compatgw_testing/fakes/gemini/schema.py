@@ -95,67 +95,70 @@ BUILT_IN = (
     *("googleSearch", "codeExecution", "urlContext", "googleMaps", "fileSearch", "computerUse"),
     *("googleSearchRetrieval", "mcpServers"),
 )
-GENERATION = Obj(
-    {
-        "temperature": Num(0, 2),
-        "topP": Num(0, 1),
-        "topK": Num(1, whole=True),
-        "candidateCount": Num(1, 8, whole=True),
-        "maxOutputTokens": Num(1, whole=True),
-        "stopSequences": Arr(Str(), high=5),
-        "seed": _INT32,
-        "presencePenalty": Num(-2, 2),
-        "frequencyPenalty": Num(-2, 2),
-        "responseLogprobs": Bool(),
-        "logprobs": Num(0, 20, whole=True),
-        "responseMimeType": Str(("text/plain", "application/json", "text/x.enum")),
-        "responseSchema": SCHEMA,
-        "responseJsonSchema": Free(),
-        "responseModalities": Arr(Str(("TEXT", "IMAGE", "AUDIO", "MODALITY_UNSPECIFIED"))),
-        "thinkingConfig": Obj({"includeThoughts": Bool(), "thinkingBudget": _WHOLE, "thinkingLevel": Str()}),
-        "imageConfig": Free(),
-        "speechConfig": Free(),
-        "mediaResolution": Str(),
-        "enableEnhancedCivicAnswers": Bool(),
-    }
-)
+_GENERATION: dict[str, Shape] = {
+    "temperature": Num(0, 2),
+    "topP": Num(0, 1),
+    "topK": Num(1, whole=True),
+    "candidateCount": Num(1, 8, whole=True),
+    "maxOutputTokens": Num(1, whole=True),
+    "stopSequences": Arr(Str(), high=5),
+    "seed": _INT32,
+    "presencePenalty": Num(-2, 2),
+    "frequencyPenalty": Num(-2, 2),
+    "responseLogprobs": Bool(),
+    "logprobs": Num(0, 20, whole=True),
+    "responseMimeType": Str(("text/plain", "application/json", "text/x.enum")),
+    "responseSchema": SCHEMA,
+    "responseJsonSchema": Free(),
+    "responseModalities": Arr(Str(("TEXT", "IMAGE", "AUDIO", "MODALITY_UNSPECIFIED"))),
+    "thinkingConfig": Obj({"includeThoughts": Bool(), "thinkingBudget": _WHOLE, "thinkingLevel": Str()}),
+    "imageConfig": Free(),
+    "speechConfig": Free(),
+    "mediaResolution": Str(),
+    "enableEnhancedCivicAnswers": Bool(),
+}
+GENERATION = Obj(_GENERATION)
 _CATEGORIES = ("HARASSMENT", "HATE_SPEECH", "SEXUALLY_EXPLICIT", "DANGEROUS_CONTENT", "CIVIC_INTEGRITY")
 _THRESHOLDS = ("OFF", "BLOCK_NONE", "BLOCK_ONLY_HIGH", "BLOCK_MEDIUM_AND_ABOVE", "BLOCK_LOW_AND_ABOVE")
-REQUEST = Obj(
+_SETTING: dict[str, Shape] = {
+    "category": Str(tuple(f"HARM_CATEGORY_{name}" for name in _CATEGORIES)),
+    "threshold": Str(_THRESHOLDS),
+}
+_CALLING: dict[str, Shape] = {
+    "mode": Str(("AUTO", "ANY", "NONE", "VALIDATED", "MODE_UNSPECIFIED")),
+    "allowedFunctionNames": Arr(Str()),
+}
+_CONFIG: dict[str, Shape] = {"functionCallingConfig": Obj(_CALLING), "retrievalConfig": Free()}
+_FIELDS: dict[str, Shape] = {
+    "model": Str(),
+    "contents": Arr(CONTENT, single=True),
+    "systemInstruction": CONTENT,
+    "tools": Arr(
+        Obj({"functionDeclarations": Arr(DECLARATION, single=True), **dict.fromkeys(BUILT_IN, Free())}),
+        single=True,
+    ),
+    "toolConfig": Obj({**_CONFIG, "includeServerSideToolInvocations": Bool()}),
+    "generationConfig": GENERATION,
+    "safetySettings": Arr(Obj(_SETTING, ("category", "threshold"))),
+    "cachedContent": Str(),
+    "serviceTier": Str(("standard", "flex", "priority")),
+    "labels": Map(Str()),
+    "store": Bool(),
+    "continuationToken": Str(),
+}
+REQUEST = Obj(_FIELDS)
+# What only Vertex takes, and what it does not take.
+VERTEX = Obj(
     {
-        "model": Str(),
-        "contents": Arr(CONTENT, single=True),
-        "systemInstruction": CONTENT,
-        "tools": Arr(
-            Obj({"functionDeclarations": Arr(DECLARATION, single=True), **dict.fromkeys(BUILT_IN, Free())}),
-            single=True,
-        ),
+        **_FIELDS,
         "toolConfig": Obj(
-            {
-                "functionCallingConfig": Obj(
-                    {
-                        "mode": Str(("AUTO", "ANY", "NONE", "VALIDATED", "MODE_UNSPECIFIED")),
-                        "allowedFunctionNames": Arr(Str()),
-                    }
-                ),
-                "includeServerSideToolInvocations": Bool(),
-                "retrievalConfig": Free(),
-            }
+            {**_CONFIG, "functionCallingConfig": Obj({**_CALLING, "streamFunctionCallArguments": Bool()})}
         ),
-        "generationConfig": GENERATION,
-        "safetySettings": Arr(
-            Obj(
-                {
-                    "category": Str(tuple(f"HARM_CATEGORY_{name}" for name in _CATEGORIES)),
-                    "threshold": Str(_THRESHOLDS),
-                },
-                ("category", "threshold"),
-            )
+        "generationConfig": Obj(
+            {**_GENERATION, "audioTimestamp": Bool(), "routingConfig": Free(), "modelSelectionConfig": Free()}
         ),
-        "cachedContent": Str(),
-        "serviceTier": Str(("standard", "flex", "priority")),
-        "labels": Map(Str()),
-        "store": Bool(),
-        "continuationToken": Str(),
+        "modelArmorConfig": Free(),
+        "safetySettings": Arr(Obj({**_SETTING, "method": Str(("SEVERITY", "PROBABILITY"))}, ("category", "threshold"))),
     }
 )
+COUNTED = Obj({"contents": Arr(CONTENT, single=True), "generateContentRequest": REQUEST})

@@ -15,6 +15,8 @@ from compatgw_testing.fakes.media import decoded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The last is an old name of the first, for results.
+ROLES = ("user", "model", "function")
 # The vendor's documents name this one for calls that another model made; libraries send it in both forms.
 DUMMY = b"skip_thought_signature_validator"
 _DUMMIES = (DUMMY, decoded(DUMMY.decode(), url_safe=True))
@@ -51,7 +53,7 @@ def check_turns(contents: list[Json] | None, model: str, version: tuple[int, int
     if not contents:
         raise refuse("* GenerateContentRequest.contents: contents is not specified")
     for index, content in enumerate(contents):
-        if (content.get("role") or "user") not in ("user", "model", "function"):
+        if (content.get("role") or "user") not in ROLES:
             raise refuse("Please use a valid role: user, model.")
         if not content.get("parts"):
             raise refuse(f"* GenerateContentRequest.contents[{index}].parts: contents.parts must not be empty.")

@@ -1,204 +1,56 @@
-"""The fake server: routes, keys, errors and models of OpenAI and of vendors with its protocol.
+"""The fake server: every surface of OpenAI, of which a vendor with its protocol has those of its habit.
 
-What does not live here: request rules (`rules.py`), answers (`answers.py`), habits (`habits.py`).
+What does not live here: what surfaces share (`vendor.py`), each of them (`embeddings.py`, `images.py`, ...), chat's
+rules and answers (`rules.py`, `answers.py`).
 """
 
 from __future__ import annotations
 
-import secrets
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from compatgw_testing.fakes.answer import Answer, Headers, Json, Problem, Refused
-from compatgw_testing.fakes.base import Fake, Route
+from compatgw_testing.fakes.base import Route
 from compatgw_testing.fakes.openai.answers import OpenAIChat
-from compatgw_testing.fakes.openai.habits import HABITS, Habit
+from compatgw_testing.fakes.openai.audio import AudioSurface
+from compatgw_testing.fakes.openai.completions import CompletionsSurface
+from compatgw_testing.fakes.openai.embeddings import EmbeddingsSurface
+from compatgw_testing.fakes.openai.images import ImagesSurface
+from compatgw_testing.fakes.openai.moderations import ModerationsSurface
+from compatgw_testing.fakes.openai.responses.surface import ResponsesSurface
 from compatgw_testing.fakes.openai.rules import check_request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
-    from compatgw_testing.fakes.delivery import Pace
+    from compatgw_testing.fakes.answer import Answer
+    from compatgw_testing.fakes.openai.habit import Surface
     from compatgw_testing.journal import Call
-    from compatgw_testing.script import Failure, RetryForm
 
-_BAD = "invalid_request_error"
-_STATUSES: Mapping[int, Problem] = {
-    one.status: one
-    for one in (
-        Problem(status=400, message="The request is not valid.", type=_BAD),
-        Problem(status=401, message="Incorrect API key provided.", type=_BAD, code="invalid_api_key"),
-        Problem(status=402, message="The account has no credit left.", type=_BAD, code="insufficient_quota"),
-        Problem(status=403, message="This key may not do that.", type=_BAD, code="insufficient_permissions"),
-        Problem(status=404, message="There is no such model.", type=_BAD, code="model_not_found"),
-        Problem(status=408, message="The request took too long.", type="server_error", code="request_timeout"),
-        Problem(status=409, message="The resource is in use.", type=_BAD, code="conflict"),
-        Problem(status=413, message="The request is too large.", type=_BAD, code="request_too_large"),
-        Problem(status=422, message="The request cannot be processed.", type=_BAD),
-        Problem(status=429, message="Rate limit reached.", type="requests", code="rate_limit_exceeded"),
-        Problem(status=500, message="The server had an error.", type="server_error"),
-        Problem(status=502, message="Bad gateway.", type="server_error"),
-        Problem(status=503, message="The engine is overloaded.", type="server_error", code="overloaded"),
-        Problem(status=504, message="Gateway timeout.", type="server_error"),
-        Problem(status=529, message="The site is overloaded.", type="server_error", code="overloaded"),
-    )
-}
-_NAMES: Mapping[str, Problem] = {
-    "context_length": Problem(
-        status=400,
-        message="This model's maximum context length is 128000 tokens, but your messages have 190000 tokens.",
-        type=_BAD,
-        param="messages",
-        code="context_length_exceeded",
-    ),
-    "quota": Problem(
-        status=429,
-        message="You exceeded your current quota, please check your plan and billing details.",
-        type="insufficient_quota",
-        code="insufficient_quota",
-    ),
-    "content": Problem(
-        status=400, message="The prompt was blocked by our policy.", type=_BAD, code="content_policy_violation"
-    ),
-    "key": _STATUSES[401],
-    "model": _STATUSES[404],
-    "rate_limit": _STATUSES[429],
-    "overloaded": _STATUSES[503],
-    "server": _STATUSES[500],
-}
+_CHAT = (Route("POST", "/chat/completions", "_chat"),)
+_MODELS = (Route("GET", "/models", "_list"), Route("GET", "/models/(.+)", "_retrieve"))
 
 
-class FakeOpenAI(Fake):
+class FakeOpenAI(
+    ResponsesSurface, EmbeddingsSurface, ModerationsSurface, ImagesSurface, AudioSurface, CompletionsSurface
+):
     """A fake of OpenAI's API, or of a vendor that speaks it.
 
     Args:
         key: The one key that is accepted.
-        habit: A name in `HABITS` (`groq`, `mistral`, `deepseek`, `openrouter`, `azure`, `perplexity`), or a row.
+        habit: A name in `HABITS` (`groq`, `mistral`, `deepseek`, `xai`, `ollama`, ...), or a row.
         seed, strict, models, pace: As in `Fake`.
     """
 
-    dialect: ClassVar[str] = "openai"
-    default_key: ClassVar[str] = "sk-fake-openai"
-    retry_form: ClassVar[RetryForm] = "both"
-    default_models: ClassVar[tuple[str, ...]] = ("gpt-4o", "gpt-4o-mini", "gpt-5", "gpt-5-mini", "o3")
-    failures: ClassVar[Mapping[str, Problem]] = _NAMES
-    routes: ClassVar[tuple[Route, ...]] = (
-        Route("POST", "/chat/completions", "_chat"),
-        Route("GET", "/models", "_list"),
-        Route("GET", "/models/(.+)", "_retrieve"),
-    )
-
-    def __init__(
-        self,
-        key: str | None = None,
-        *,
-        habit: str | Habit = "openai",
-        seed: int | str = 0,
-        strict: bool = True,
-        models: Sequence[str] | None = None,
-        pace: Pace | None = None,
-    ) -> None:
-        super().__init__(key, seed=seed, strict=strict, models=models, pace=pace)
-        self.habit = habit if isinstance(habit, Habit) else HABITS[habit]
-        self.base_path = self.habit.base
-
-    @property
-    def sdk_path(self) -> str:  # type: ignore[override]
-        """What the official SDK's base URL has after the origin."""
-        return self.base_path
-
-    def prefixes(self) -> tuple[str, ...]:
-        """Patterns of what may stand before a route."""
-        return self.habit.paths
-
-    def authorize(self, call: Call) -> None:
-        """The key as a bearer token, or in the header of the habit."""
-        given = None
-        for name in self.habit.auth:
-            value = call.headers.get(name)
-            if value is not None:
-                given = value.removeprefix("Bearer ") if name == "authorization" else value
-                break
-        if given is None:
-            raise Refused(replace(_STATUSES[401], message="You didn't provide an API key.", code=None))
-        if not secrets.compare_digest(given.encode(), self.api_key.encode()):
-            masked = f"{given[:3]}***{given[-3:]}" if len(given) > 12 else "***"
-            raise Refused(replace(_STATUSES[401], message=f"Incorrect API key provided: {masked}."))
-
-    def problem(self, failure: Failure) -> Problem:
-        """What OpenAI means by a scripted failure."""
-        known = _NAMES[failure.name] if failure.name is not None else _STATUSES.get(failure.status or 500)
-        if known is None:
-            known = Problem(status=failure.status or 500, message="An error.", type=_BAD)
-        return replace(known, message=failure.message or known.message, headers=self.retry_headers(failure))
-
-    def no_route(self, call: Call, *, method: bool) -> Problem:
-        """OpenAI's answer to an unknown URL or method."""
-        if method:
-            message, code = f"Not allowed to {call.method} on {call.path}.", "method_not_supported"
-            return Problem(status=405, message=message, type=_BAD, code=code)
-        return Problem(status=404, message=f"Invalid URL ({call.method} {call.path})", type=_BAD)
-
-    def no_model(self, call: Call, model: str) -> Problem:
-        """OpenAI's answer to an unknown model."""
-        if self.habit.errors == "str_code":
-            message, code = "The API deployment for this resource does not exist.", "DeploymentNotFound"
-            return replace(_STATUSES[404], message=message, code=code)
-        message = f"The model `{model}` does not exist or you do not have access to it."
-        return replace(_STATUSES[404], message=message)
-
-    def bad_json(self, call: Call) -> Problem:
-        """OpenAI's answer to a body that is no JSON."""
-        return Problem(status=400, message="The body of your request is not valid JSON.", type=_BAD)
-
-    def envelope(self, call: Call, problem: Problem) -> Json:
-        """The body of an error answer, in the habit's form."""
-        form = self.habit.errors
-        if form == "detail":
-            if problem.status == 401:
-                return {"detail": "Unauthorized"}
-            message: object = problem.message
-            if problem.status == 422:
-                where = ["body", problem.message.rpartition(" ")[2]]
-                message = {"detail": [{"type": "extra_forbidden", "loc": where, "msg": problem.message}]}
-            return {
-                "object": "error",
-                "message": message,
-                "type": problem.type,
-                "param": problem.param,
-                "code": problem.code,
-                "raw_status_code": problem.status,
-            }
-        if form == "int_code":
-            error: Json = {"message": problem.message, "code": problem.status, "type": problem.code or problem.type}
-            return {"error": error}
-        if form == "str_code" and problem.status == 401:
-            return {"error": {"code": "401", "message": problem.message}}
-        return {
-            "error": {
-                "message": problem.message,
-                "type": problem.type,
-                "param": problem.param,
-                "code": problem.code,
-            }
-        }
-
-    def headers(self, call: Call) -> Headers:
-        """Request id, processing time and rate limits."""
-        ids = self.ids(call)
-        return [
-            ("x-request-id", f"req_{ids.hex('request', 32)}"),
-            ("openai-processing-ms", "12"),
-            ("openai-version", "2020-10-01"),
-            ("x-ratelimit-limit-requests", "10000"),
-            ("x-ratelimit-limit-tokens", "2000000"),
-            ("x-ratelimit-remaining-requests", str(10000 - call.ordinal)),
-            ("x-ratelimit-remaining-tokens", str(2000000 - 100 * call.ordinal)),
-            ("x-ratelimit-reset-requests", "6ms"),
-            ("x-ratelimit-reset-tokens", "3ms"),
-        ]
-
-    # Routes.
+    surfaces: ClassVar[Mapping[Surface, tuple[Route, ...]]] = {
+        "chat": _CHAT,
+        "responses": ResponsesSurface.responses_routes,
+        "embeddings": EmbeddingsSurface.embeddings_routes,
+        "moderations": ModerationsSurface.moderations_routes,
+        "images": ImagesSurface.images_routes,
+        "audio": AudioSurface.audio_routes,
+        "completions": CompletionsSurface.completions_routes,
+        "models": _MODELS,
+    }
+    routes: ClassVar[tuple[Route, ...]] = tuple(route for routes in surfaces.values() for route in routes)
 
     def _chat(self, call: Call) -> Answer:
         if self.strict:
@@ -211,16 +63,9 @@ class FakeOpenAI(Fake):
         return self.play(call, chat)
 
     def _list(self, call: Call) -> Answer:
-        if not self.habit.lists_models:
-            raise Refused(self.no_route(call, method=False))
-        return self.json_answer(call, {"object": "list", "data": [self._entry(name) for name in self.models]})
+        head = {} if "object" in self.habit.model_without else {"object": "list"}
+        return self.json_answer(call, {**head, "data": [self.entry(name) for name in self.models]})
 
     def _retrieve(self, call: Call, model: str) -> Answer:
-        if not self.habit.lists_models:
-            raise Refused(self.no_route(call, method=False))
         self.require_model(call, model)
-        return self.json_answer(call, self._entry(model))
-
-    @staticmethod
-    def _entry(name: str) -> Json:
-        return {"id": name, "object": "model", "created": 1_767_225_600, "owned_by": "system"}
+        return self.json_answer(call, self.entry(model))

@@ -1,160 +1,108 @@
-"""How vendors that speak OpenAI's protocol differ from OpenAI, one row each.
+"""How vendors that speak OpenAI's protocol differ from OpenAI, one row each: those with models of their own.
 
 Every member is something that was seen on the wire or stands in the vendor's documents. What
-does not live here: code that acts on a habit (`rules.py`, `answers.py`).
+does not live here: what the members mean (`habit.py`), those who host the models of others (`habits_hosts.py`),
+servers that people run themselves (`habits_local.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
+
+from compatgw_testing.fakes.openai.habit import ALL, Forbidden, Habit
+from compatgw_testing.fakes.openai.habits_hosts import HOSTS
+from compatgw_testing.fakes.openai.habits_local import LOCAL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Habit:
-    """One vendor's ways.
-
-    Attributes:
-        paths: Patterns of what stands before `/chat/completions`; the first is the usual one.
-        base: The usual one as text.
-        auth: Headers that may carry the key; `authorization` means a bearer token.
-        id_form: Form of completion ids: `chatcmpl-...`, `gen-...`, `hex` or `uuid`.
-        lists_models: Has `GET /models`.
-        opening: Sent before the first event.
-        first_chunk: A chunk before the first one that says something.
-        extra: Members of every chunk and completion.
-        plain_extra: Members of every completion.
-        obfuscates: Chunks are padded to hide how long their texts are.
-        refusals: Messages have a member `refusal`.
-        logprobs: Choices have a member `logprobs`.
-        choice_extra: Members of every choice.
-        role: The role comes in the first delta, or in every one.
-        usage: Where a stream's usage stands: in a chunk of its own without choices (if asked for), in one with an
-            empty choice, in the finish chunk, or in every chunk.
-        usage_null: Other chunks carry `usage: null`: if usage was asked for, always, or never.
-        usage_details: Parts of usage that are broken down: all, reasoning and cached tokens, cached tokens, or none.
-        usage_extra: Further members of usage.
-        cache_split: Usage also says cache hits and misses flat.
-        x_groq: Request id and usage also stand under `x_groq`.
-        reasoning: Member that carries thought; `parts` for typed parts inside `content`; None: thought is not shown.
-        reasoning_details: Thought also comes as `reasoning_details`.
-        whole_calls: A tool call comes in one delta, with the finish reason, without index and type.
-        whole_message: Chunks repeat the text so far under `message`.
-        done: The stream ends with `[DONE]`.
-        newline: Line end of the stream.
-        errors: Envelope: OpenAI's, with the status as integer code, with it as text, or FastAPI's `detail`.
-        unknown: Status for a member that the vendor does not know; None lets it through.
-        takes: Members beside OpenAI's.
-        refuses: Members of OpenAI's that count as unknown.
-        closed_messages: Unknown members of messages are refused too.
-        roles: Roles of messages.
-        tool_id: Pattern of tool call ids.
-        order: `strict`: after `tool` comes `assistant`, the last is `user` or `tool`; `alternate`: user and assistant.
-        tools: Takes tools.
-        models_rules: OpenAI's rules for its own models hold.
-        lets: Patterns of members that may be otherwise than OpenAI's.
-    """
-
-    paths: tuple[str, ...] = ("/v1",)
-    base: str = "/v1"
-    auth: tuple[str, ...] = ("authorization",)
-    id_form: Literal["chatcmpl", "gen", "hex", "uuid"] = "chatcmpl"
-    lists_models: bool = True
-    opening: bytes = b""
-    first_chunk: Mapping[str, Any] | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    plain_extra: Mapping[str, Any] = field(default_factory=dict)
-    obfuscates: bool = False
-    refusals: bool = False
-    logprobs: bool = True
-    choice_extra: Mapping[str, Any] = field(default_factory=dict)
-    role: Literal["first", "every"] = "first"
-    usage: Literal["own", "own_choice", "finish", "every"] = "own"
-    usage_null: Literal["asked", "always", "never"] = "asked"
-    usage_details: Literal["all", "both", "cached", "none"] = "both"
-    usage_extra: Mapping[str, Any] = field(default_factory=dict)
-    cache_split: bool = False
-    x_groq: bool = False
-    reasoning: Literal["reasoning_content", "reasoning", "parts"] | None = None
-    reasoning_details: bool = False
-    whole_calls: bool = False
-    whole_message: bool = False
-    done: bool = True
-    newline: str = "\n"
-    errors: Literal["openai", "int_code", "str_code", "detail"] = "openai"
-    unknown: int | None = 400
-    takes: frozenset[str] = frozenset()
-    refuses: frozenset[str] = frozenset()
-    closed_messages: bool = False
-    roles: tuple[str, ...] = ("system", "developer", "user", "assistant", "tool", "function")
-    tool_id: str | None = None
-    order: Literal["free", "strict", "alternate"] = "free"
-    tools: bool = True
-    models_rules: bool = False
-    lets: tuple[str, ...] = (r".*\.id", r".*\.tool_call_id", "service_tier", "messages.*tool_calls")
-
-
-_PLAIN_ROLES = ("system", "user", "assistant", "tool")
-_SAFE = {"filtered": False, "severity": "safe"}
-_FILTERS = {"hate": _SAFE, "self_harm": _SAFE, "sexual": _SAFE, "violence": _SAFE}
+_OWN_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_OWN_HEADERS = {"openai-processing-ms": "12", "openai-version": "2020-10-01"}
+_TIMES = {"queue_time": 0.01, "prompt_time": 0.02, "completion_time": 0.03, "total_time": 0.05}
+_NO_PENALTIES = tuple(
+    Forbidden(name, f"'{name}' is not supported.") for name in ("frequency_penalty", "presence_penalty", "logit_bias")
+)
 
 HABITS: Mapping[str, Habit] = {
     "openai": Habit(
+        surfaces=ALL,
+        request_form="req_{hex:32}",
+        headers=_OWN_HEADERS,
+        limits="durations",
+        retry="both",
         extra={"service_tier": "default", "system_fingerprint": None},
         obfuscates=True,
         refusals=True,
+        message_extra={"annotations": []},
         usage_details="all",
+        unknown=400,
+        roles=_OWN_ROLES,
         models_rules=True,
-        lets=(),
-    ),
-    "azure": Habit(
-        paths=("/openai/v1", "/openai/deployments/[^/]+"),
-        base="/openai/v1",
-        auth=("api-key", "authorization"),
-        extra={"system_fingerprint": None},
-        plain_extra={"prompt_filter_results": [{"prompt_index": 0, "content_filter_results": _FILTERS}]},
-        refusals=True,
-        usage_details="all",
-        choice_extra={"content_filter_results": _FILTERS},
-        first_chunk={
-            "choices": [],
-            "created": 0,
-            "id": "",
-            "model": "",
-            "object": "",
-            "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": _FILTERS}],
-        },
-        errors="str_code",
-        models_rules=True,
+        phases=r"gpt-5\.[4-9]",
         lets=(),
     ),
     "groq": Habit(
         paths=("/openai/v1",),
         base="/openai/v1",
+        surfaces=frozenset({"chat", "audio", "models", "responses"}),
+        request_form="req_{lower:26}",
+        limits="durations",
+        id_form="chatcmpl-{uuid}",
+        call_form="{lower:9}",
         extra={"system_fingerprint": "fp_0000000000"},
+        plain_extra={"service_tier": "on_demand", "usage_breakdown": None},
+        no_content="absent",
         usage="finish",
         usage_null="never",
+        usage_details="reasoning",
         x_groq=True,
-        usage_extra={"queue_time": 0.01, "prompt_time": 0.02, "completion_time": 0.03, "total_time": 0.05},
+        usage_extra=_TIMES,
         reasoning="reasoning",
+        calls="whole",
+        errors="no_param",
+        stream_errors="event",
+        unknown=400,
         takes=frozenset({"reasoning_format", "include_reasoning", "search_settings", "documents", "citation_options"}),
         refuses=frozenset({"logit_bias", "logprobs", "top_logprobs"}),
+        forbids=(
+            Forbidden("n", "'n' : number must be at most 1", r"(?!1$).*"),
+            Forbidden(
+                "include_reasoning",
+                "cannot specify both include_reasoning and reasoning_format",
+                beside=("reasoning_format",),
+            ),
+            Forbidden(
+                "reasoning_format",
+                "reasoning_format 'raw' cannot be used with tools or JSON",
+                '"raw"',
+                beside=("tools", "response_format"),
+            ),
+        ),
         closed_messages=True,
+        message_refuses=frozenset({"name"}),
+        roles=(*_OWN_ROLES[:5], "function"),
     ),
     "mistral": Habit(
-        id_form="hex",
+        surfaces=frozenset({"chat", "embeddings", "audio", "models"}),
+        request_header="mistral-correlation-id",
+        limits="minute",
+        id_form="{hex:32}",
+        call_form="{alnum:9}",
+        message_extra={"tool_calls": None},
+        no_content="empty",
         usage="finish",
         usage_null="never",
         usage_details="cached",
-        logprobs=False,
+        logprobs="none",
         reasoning="parts",
-        whole_calls=True,
+        calls="finish",
+        call_index=True,
+        chunk_index=False,
         errors="detail",
         unknown=422,
-        takes=frozenset({"random_seed", "safe_prompt", "prompt_mode"}),
+        takes=frozenset(
+            {"random_seed", "safe_prompt", "prompt_mode", "guardrails", "output_dtype", "output_dimension"}
+        ),
         refuses=frozenset(
             {
                 "stream_options",
@@ -168,49 +116,118 @@ HABITS: Mapping[str, Habit] = {
             }
         ),
         closed_messages=True,
-        roles=_PLAIN_ROLES,
         tool_id="[a-zA-Z0-9]{9}",
         lets=("messages.*", r"tools\[\d+\]\.type", "tool_choice"),
         order="strict",
+        embedding_extra={"id": "00000000000000000000000000000000"},
+        embedding_usage={
+            "prompt_audio_seconds": None,
+            "completion_tokens": 0,
+            "request_count": None,
+            "prompt_token_details": None,
+        },
+        model_extra={
+            "capabilities": {"completion_chat": True, "function_calling": True, "vision": False},
+            "name": "{model}",
+            "description": "{model}",
+            "max_context_length": 131_072,
+            "aliases": [],
+            "deprecation": None,
+            "deprecation_replacement_model": None,
+            "default_model_temperature": 0.7,
+            "type": "base",
+        },
     ),
     "deepseek": Habit(
         paths=("", "/v1", "/beta"),
         base="",
-        id_form="uuid",
+        surfaces=frozenset({"chat", "models", "responses"}),
+        request_header="x-ds-trace-id",
+        request_form="{hex:32}",
+        id_form="{uuid}",
+        call_form="call_00_{alnum:24}",
         opening=b": keep-alive\n\n",
         extra={"system_fingerprint": "fp_0000000000_prod"},
         usage="finish",
         usage_null="always",
         cache_split=True,
         reasoning="reasoning_content",
-        unknown=None,
-        roles=_PLAIN_ROLES,
+        call_index=True,
+        thinks=r"deepseek-(?:v4|v3\.2|reasoner)",
+        model_without=frozenset({"created"}),
+        calls_together=True,
+        raw_reasoning=True,
+        phases="",
+        verbosity="null",
+        response_extra={"content_filters": None, "moderation": None},
     ),
     "openrouter": Habit(
         paths=("/api/v1",),
         base="/api/v1",
-        id_form="gen",
+        surfaces=frozenset({"chat", "completions", "embeddings", "models", "responses"}),
+        request_header="x-generation-id",
+        request_form="gen-{digits:10}-{alnum:20}",
+        limits="epoch",
+        id_form="gen-{created}-{alnum:20}",
         opening=b": OPENROUTER PROCESSING\n\n",
-        extra={"provider": "OpenAI"},
+        extra={"provider": "OpenAI", "system_fingerprint": ""},
+        message_extra={"reasoning": None},
         role="every",
         refusals=True,
         usage="own_choice",
         usage_null="never",
-        usage_extra={"cost": 0.00125, "is_byok": False, "cost_details": {"upstream_inference_cost": None}},
+        usage_extra={
+            "cost": 0.00125,
+            "is_byok": False,
+            "cost_details": {
+                "upstream_inference_cost": None,
+                "upstream_inference_prompt_cost": 0.0005,
+                "upstream_inference_completions_cost": 0.00075,
+            },
+        },
+        usage_read={"audio_tokens": 0, "video_tokens": 0},
+        usage_written={"image_tokens": 0},
         reasoning="reasoning",
         reasoning_details=True,
+        call_index=True,
         errors="int_code",
-        unknown=None,
+        stream_errors="chunk",
+        roles=_OWN_ROLES,
         lets=("messages.*", r"tools\[\d+\]\.type", "service_tier", "reasoning_effort"),
+        raw_reasoning=True,
+        reasoning_status=True,
+        verbosity="none",
+        response_without=frozenset({"prompt_cache_retention", "user"}),
+        response_usage={
+            "cost": 0.00125,
+            "is_byok": False,
+            "cost_details": {
+                "upstream_inference_cost": None,
+                "upstream_inference_input_cost": 0.0005,
+                "upstream_inference_output_cost": 0.00075,
+            },
+        },
+        response_done=True,
+        model_extra={"canonical_slug": "{model}", "name": "{model}", "description": "", "context_length": 128_000},
+        model_without=frozenset({"object", "owned_by"}),
     ),
     "perplexity": Habit(
-        paths=("",),
+        paths=("", "/v1"),
         base="",
-        id_form="uuid",
-        lists_models=False,
+        surfaces=frozenset({"chat", "embeddings"}),
+        id_form="{uuid}",
         extra={
             "citations": ["https://example.com/a"],
-            "search_results": [{"title": "An example", "url": "https://example.com/a", "date": None}],
+            "search_results": [
+                {
+                    "title": "An example",
+                    "url": "https://example.com/a",
+                    "date": "2026-01-02",
+                    "last_updated": "2026-01-02",
+                    "snippet": "An example.",
+                    "source": "web",
+                }
+            ],
         },
         role="every",
         usage="every",
@@ -220,14 +237,145 @@ HABITS: Mapping[str, Habit] = {
             "search_context_size": "low",
             "cost": {"input_tokens_cost": 0.0, "output_tokens_cost": 0.0, "request_cost": 0.005, "total_cost": 0.005},
         },
-        logprobs=False,
+        logprobs="none",
         whole_message=True,
+        finish="absent",
         done=False,
         newline="\r\n",
         errors="int_code",
-        unknown=None,
         roles=("system", "user", "assistant"),
         order="alternate",
         tools=False,
     ),
+    "xai": Habit(
+        surfaces=frozenset({"chat", "responses", "images", "models"}),
+        limits="counts",
+        id_form="{uuid}",
+        call_form="call_{digits:8}",
+        extra={"system_fingerprint": "fp_0000000000"},
+        refusals=True,
+        role="with",
+        finish="absent",
+        no_content="empty",
+        logprobs="none",
+        usage_null="never",
+        usage_details="all",
+        usage_read={"text_tokens": 0, "image_tokens": 0},
+        usage_extra={"num_sources_used": 0, "cost_in_usd_ticks": 1000},
+        thought_apart=True,
+        reasoning="reasoning_content",
+        calls="whole",
+        errors="code_text",
+        forbids=(
+            *(
+                Forbidden(name, f"Argument not supported on this model: {name}", models="grok-(?:3-mini|4)")
+                for name in ("presence_penalty", "frequency_penalty", "stop")
+            ),
+            Forbidden(
+                "reasoning_effort", "This model does not support `reasoning_effort`.", models=r"grok-4(?:$|-0|\.20)"
+            ),
+        ),
+        roles=_OWN_ROLES[:5],
+        always_summarises=True,
+        effort="low",
+        summary="detailed",
+        verbosity="none",
+        reasoning_status=True,
+        response_without=frozenset({"prompt_cache_retention"}),
+        response_usage={
+            "context_details": {"input_tokens": 0, "output_tokens": 0},
+            "cost_in_usd_ticks": 1000,
+            "num_server_side_tools_used": 0,
+            "num_sources_used": 0,
+        },
+    ),
+    "cerebras": Habit(
+        surfaces=frozenset({"chat", "completions", "models"}),
+        request_header=None,
+        limits="day",
+        id_form="chatcmpl-{uuid}",
+        extra={"system_fingerprint": "fp_00000000000000000000"},
+        plain_extra={"time_info": {**_TIMES, "created": 1_767_225_600.5}},
+        logprobs="none",
+        finish="absent",
+        no_content="absent",
+        usage="finish",
+        usage_null="never",
+        usage_written={"accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0},
+        reasoning="reasoning",
+        unknown=400,
+        takes=frozenset({"clear_thinking", "disable_reasoning", "min_tokens"}),
+        forbids=_NO_PENALTIES,
+    ),
+    "moonshot": Habit(
+        request_header=None,
+        id_form="chatcmpl-{alnum:24}",
+        call_form="functions.{name}:{index}",
+        logprobs="none",
+        role="with",
+        usage="finish",
+        usage_null="never",
+        usage_details="reasoning",
+        usage_cached=("cached_tokens",),
+        reasoning="reasoning_content",
+        takes=frozenset({"thinking", "partial"}),
+        forbids=(
+            Forbidden("thinking", "thinking: expected an object", r"true|false"),
+            Forbidden(
+                "reasoning_effort", "thinking and reasoning_effort cannot be used together", beside=("thinking",)
+            ),
+            Forbidden(
+                "temperature",
+                "invalid temperature: only 1 is allowed for this model",
+                r"(?!1(?:\.0)?$).*",
+                models=r"kimi-k2\.5|kimi-k2-thinking|kimi-k3",
+            ),
+        ),
+        thinks=r"kimi-k2\.5|kimi-k2-thinking|kimi-k3",
+    ),
+    "zai": Habit(
+        paths=("/api/paas/v4", "/api/coding/paas/v4"),
+        base="/api/paas/v4",
+        surfaces=frozenset({"chat", "embeddings", "images", "models"}),
+        request_header=None,
+        id_form="20260102030405{hex:16}",
+        plain_extra={"request_id": "20260102030405aaaaaaaaaaaaaaaa"},
+        logprobs="none",
+        role="every",
+        finish="absent",
+        no_content="empty",
+        usage="finish",
+        usage_null="never",
+        reasoning="reasoning_content",
+        calls="whole",
+        errors="numbered",
+        forbids=(Forbidden("tool_choice", "tool_choice only supports auto", r'(?!"auto"$).*'),),
+    ),
+    "alibaba": Habit(
+        paths=("/compatible-mode/v1",),
+        base="/compatible-mode/v1",
+        surfaces=frozenset({"chat", "embeddings", "models"}),
+        id_form="chatcmpl-{uuid}",
+        call_form="call_{hex:24}",
+        extra={"system_fingerprint": None},
+        no_content="empty",
+        usage_null="always",
+        reasoning="reasoning_content",
+        reasoning_null=True,
+        calls="whole",
+        call_index=True,
+        errors="request_id",
+        forbids=(
+            Forbidden(
+                "enable_thinking",
+                "parameter.enable_thinking must be set to false for non-streaming calls",
+                "true",
+                models=r"qwen3-\d",
+                plain=True,
+                missing=True,
+            ),
+        ),
+    ),
+    **HOSTS,
+    **LOCAL,
 }

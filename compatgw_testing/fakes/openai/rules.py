@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from compatgw_testing.fakes.answer import Json, Problem, Refused
 from compatgw_testing.fakes.jsonschema import inside, malformed
 from compatgw_testing.fakes.media import DataUrl, decoded
+from compatgw_testing.fakes.openai.wording import members_of, refuse
 from compatgw_testing.fakes.shape import (
     Arr,
     Bool,
@@ -25,16 +25,14 @@ from compatgw_testing.fakes.shape import (
     Shape,
     Str,
     Tagged,
-    Violation,
-    check,
-    kind_of,
-    written,
 )
+from compatgw_testing.script import dump
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from compatgw_testing.fakes.openai.habits import Habit
+    from compatgw_testing.fakes.answer import Json
+    from compatgw_testing.fakes.openai.habit import Habit
 
 IMAGES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _NAME = Str(pattern="[a-zA-Z0-9_-]+", high=64)
@@ -182,36 +180,15 @@ FIELDS: dict[str, Shape] = {
     "verbosity": Str(("low", "medium", "high")),
     "web_search_options": Obj({"search_context_size": Str(("low", "medium", "high")), "user_location": Free()}),
 }
-REQUEST = Obj(FIELDS, ("messages", "model"), open=True)
-_WORDS = {
-    "type": ("invalid_type", "expected {want}, got {got}"),
-    "value": ("invalid_value", "{got} is none of {want}"),
-    "low": ("integer_below_min_value", "expected {want} or more, got {got}"),
-    "high": ("integer_above_max_value", "expected {want} or less, got {got}"),
-    "short": ("string_below_min_length", "expected {want} characters or more"),
-    "long": ("string_above_max_length", "expected a maximum length of {want}, got length {length}"),
-    "few": ("empty_array", "expected an array of {want} or more, got {got}"),
-    "many": ("array_above_max_length", "expected an array of {want} or less, got {got}"),
-    "pattern": ("invalid_value", "string does not match pattern. Expected a string that matches '^{want}$'"),
-}
-
-
-def refuse(message: str, param: str | None = None, code: str | None = None, status: int = 400) -> Refused:
-    """A refusal as an exception, for raising."""
-    return Refused(Problem(status=status, message=message, type="invalid_request_error", param=param, code=code))
 
 
 def check_request(body: Any, habit: Habit) -> None:
     """Raises Refused at the first thing in a chat request that the vendor would not take."""
-    if not isinstance(body, dict):
-        raise refuse("The JSON body has to be an object.")
-    body = {name: value for name, value in body.items() if value is not None}
-    _members(body, habit)
-    for violation in check(REQUEST, body):
-        if not any(re.fullmatch(pattern, written(violation.path)) for pattern in habit.lets):
-            raise _phrased(violation)
+    body = members_of(body, FIELDS, ("messages", "model"), habit)
     _messages(body["messages"], habit)
     _pairs(body["messages"])
+    _forbidden(body, habit)
+    _history(body, habit)
     _tools(body, habit)
     _format(body, habit)
     _together(body)
@@ -219,30 +196,6 @@ def check_request(body: Any, habit: Habit) -> None:
         _model(body)
     if habit.order != "free":
         _order(body["messages"], habit)
-
-
-def _phrased(violation: Violation) -> Refused:
-    param = written(violation.path)
-    if violation.kind == "missing":
-        return refuse(f"Missing required parameter: '{param}'.", param, "missing_required_parameter")
-    if violation.kind == "unknown":
-        return refuse(f"Unknown parameter: '{param}'.", param, "unknown_parameter")
-    code, words = _WORDS[violation.kind]
-    got = violation.got
-    if violation.kind in ("low", "high") and isinstance(got, float):
-        code = code.replace("integer", "decimal")
-    shown = kind_of(got) if violation.kind == "type" else repr(got)
-    length = len(got) if isinstance(got, str) else 0
-    return refuse(f"Invalid '{param}': {words.format(want=violation.want, got=shown, length=length)}.", param, code)
-
-
-def _members(body: Json, habit: Habit) -> None:
-    if habit.unknown is None:
-        return
-    for name in body:
-        if name in habit.takes or (name in FIELDS and name not in habit.refuses):
-            continue
-        raise refuse(f"Unrecognized request argument supplied: {name}", None, None, habit.unknown)
 
 
 def _messages(messages: list[Json], habit: Habit) -> None:
@@ -253,7 +206,7 @@ def _messages(messages: list[Json], habit: Habit) -> None:
             raise refuse(f"Invalid value: '{role}'. Supported values are: {known}.", f"{at}.role", "invalid_value")
         if habit.closed_messages:
             takes = {"role", *MESSAGE_FIELDS[role], *(("prefix", habit.reasoning) if role == "assistant" else ())}
-            if unknown := sorted(set(message) - takes):
+            if unknown := sorted(set(message) - (takes - habit.message_refuses)):
                 status = habit.unknown or 400
                 raise refuse(f"property '{at}.{unknown[0]}' is unsupported", f"{at}.{unknown[0]}", None, status)
         content = message.get("content")
@@ -263,10 +216,10 @@ def _messages(messages: list[Json], habit: Habit) -> None:
                 raise refuse("Invalid value for 'content': expected a string, got null.", f"{at}.content")
         if isinstance(content, list):
             for number, part in enumerate(content):
-                _media(part, f"{at}.content[{number}]")
+                _media(part, f"{at}.content[{number}]", habit)
 
 
-def _media(part: Any, at: str) -> None:
+def _media(part: Any, at: str, habit: Habit) -> None:
     kind = part.get("type") if isinstance(part, dict) else None
     if kind == "image_url":
         # Some vendors take the bare address too.
@@ -281,6 +234,8 @@ def _media(part: Any, at: str) -> None:
                 )
         elif not url.startswith(("https://", "http://")):
             raise refuse("Invalid image URL: expected http(s) or a data URL.", f"{at}.image_url.url", "invalid_value")
+        elif not habit.fetches:
+            raise refuse("Invalid image input: only base64 data URLs are taken.", f"{at}.image_url.url")
     elif kind == "input_audio" and decoded(part["input_audio"]["data"]) is None:
         raise refuse("Invalid audio data: not base64.", f"{at}.input_audio.data", "invalid_value")
     elif kind == "file":
@@ -319,6 +274,33 @@ def _closed(open_calls: list[str], index: int) -> None:
             f"These tool_call_ids had no response: {', '.join(open_calls)}",
             f"messages.[{index}].role",
         )
+
+
+def _forbidden(body: Json, habit: Habit) -> None:
+    """What this vendor, or some of its models, refuse beside."""
+    for one in habit.forbids:
+        if one.member not in body and not one.missing:
+            continue
+        told = one.member not in body or re.fullmatch(one.value, dump(body[one.member]))
+        beside = not one.beside or any(name in body for name in one.beside)
+        if told and beside and re.match(one.models, body["model"]) and not (one.plain and body.get("stream")):
+            raise refuse(one.words, one.member)
+
+
+def _history(body: Json, habit: Habit) -> None:
+    """Models that think want their thought back with the calls that it led to."""
+    thinking = body.get("thinking") or {}
+    told = thinking.get("type") if isinstance(thinking, dict) else None
+    if habit.thinks is None or told == "disabled" or not (told == "enabled" or re.match(habit.thinks, body["model"])):
+        return
+    for index, message in enumerate(body["messages"]):
+        if message.get("tool_calls") and "reasoning_content" not in message:
+            raise refuse(
+                "The reasoning_content in the thinking mode must be passed back to the API: it is missing in "
+                f"messages[{index}].",
+                None,
+                "invalid_request_error",
+            )
 
 
 def _tools(body: Json, habit: Habit) -> None:

@@ -1,0 +1,1 @@
+"""OpenAI's Responses: rules, reading, answers, what is stored, the routes."""

@@ -1,0 +1,85 @@
+"""Scenarios of two turns: a client sends back what it was answered, as clients do, and the upstream takes it.
+
+What does not live here: what one request says (`requests.py`).
+"""
+
+from __future__ import annotations
+
+from compatgw_testing.matrix.asked import Asked, user
+from compatgw_testing.matrix.expect import Expect
+from compatgw_testing.matrix.scenario import Scenario, Then
+from compatgw_testing.matrix.scenarios.answers import PARALLEL, TOOLS, WEATHER
+from compatgw_testing.matrix.scenarios.requests import heard, results_of
+from compatgw_testing.script import reply, tool_call, tool_calls
+
+SCENARIOS = (
+    Scenario(
+        name="loop",
+        says="A client that answers a tool call gets the next answer, and the upstream the result of its call.",
+        asked=Asked(entries=user("The weather in Paris?"), tools=(WEATHER,)),
+        step=tool_call("get_weather", city="Paris"),
+        expect=Expect(calls=(("get_weather", {"city": "Paris"}),), finish=("tool_calls",)),
+        then=Then(
+            results=("21 degrees",),
+            step=reply("It has 21 degrees."),
+            expect=Expect(
+                text="It has 21 degrees.",
+                calls=(),
+                heard=(heard("the result of the call", lambda request: "21" in results_of(request).get("Paris", "")),),
+            ),
+        ),
+        needs=TOOLS,
+    ),
+    Scenario(
+        name="loop_parallel",
+        says="So it is with two calls at once, after words.",
+        asked=Asked(entries=user("The weather in Paris and Rome?"), tools=(WEATHER,)),
+        step=tool_calls(("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Rome"}), text="I look."),
+        expect=Expect(finish=("tool_calls",)),
+        then=Then(
+            results=("21 degrees", "27 degrees"),
+            step=reply("21 and 27."),
+            expect=Expect(
+                text="21 and 27.",
+                heard=(
+                    heard("that 21 is of Paris", lambda request: "21" in results_of(request).get("Paris", "")),
+                    heard("that 27 is of Rome", lambda request: "27" in results_of(request).get("Rome", "")),
+                ),
+            ),
+        ),
+        needs=PARALLEL,
+    ),
+    Scenario(
+        name="loop_thinking",
+        says="So it is with a model that thinks before it calls, whose thought an upstream may want back.",
+        asked=Asked(entries=user("The weather?"), tools=(WEATHER,), effort="low", thinker=True, limit=4000),
+        step=tool_calls(("get_weather", {"city": "Paris"}), reasoning="I have to look."),
+        expect=Expect(calls=(("get_weather", {"city": "Paris"}),), finish=("tool_calls",)),
+        then=Then(
+            results=("21 degrees",),
+            step=reply("It has 21 degrees.", reasoning="That is it."),
+            expect=Expect(
+                text="It has 21 degrees.",
+                heard=(heard("the result of the call", lambda request: "21" in results_of(request).get("Paris", "")),),
+            ),
+        ),
+        needs=TOOLS | {"thinker"},
+    ),
+    Scenario(
+        name="loop_words",
+        says="A client that goes on talking sends back what it was answered, and the upstream takes it.",
+        asked=Asked(entries=user("Two and two?"), effort="low", thinker=True, limit=4000),
+        step=reply("Four.", reasoning="Two and two make four."),
+        expect=Expect(text="Four."),
+        then=Then(
+            results=(),
+            user="And one more?",
+            step=reply("Five."),
+            expect=Expect(
+                text="Five.",
+                heard=(heard("what it said", lambda request: any("Four." in one.text for one in request.messages)),),
+            ),
+        ),
+        needs=frozenset({"thinker"}),
+    ),
+)

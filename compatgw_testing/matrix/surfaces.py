@@ -1,0 +1,35 @@
+"""The client surfaces that the matrix can speak, by name.
+
+A new one is a class with the two methods of `Surface` and a line here. What does not live
+here: the surfaces themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from compatgw_testing.matrix.chat import Chat
+
+if TYPE_CHECKING:
+    from compatgw_testing.matrix.asked import Asked, Mode, Seen
+
+
+class Surface(Protocol):
+    """An API that clients speak to a gateway."""
+
+    @property
+    def path(self) -> str:
+        """Where it is served, below the gateway's base URL."""
+
+    def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+        """The body of the request; `more` follows the conversation, in the surface's own form."""
+
+    def answered(self, seen: Seen, results: Sequence[str], user: str) -> list[dict[str, Any]]:
+        """What a client appends to its conversation: what it saw, a result for each call, what the user says next."""
+
+    def read(self, seen: Seen, mode: Mode) -> Seen:
+        """Fills in `seen` from its status, headers and raw body."""
+
+
+SURFACES: Mapping[str, Surface] = {"chat": Chat()}

@@ -1,0 +1,116 @@
+"""The upstream dialects of the matrix: four vendors' own, and those who speak OpenAI's with habits of theirs.
+
+What does not live here: the fakes (`fakes/`), what is played on them (`scenarios/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from compatgw_testing.fakes.anthropic import FakeAnthropic
+from compatgw_testing.fakes.base import Fake
+from compatgw_testing.fakes.cohere import FakeCohere
+from compatgw_testing.fakes.gemini import FakeGemini
+from compatgw_testing.fakes.openai import FakeOpenAI
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upstream:
+    """One upstream.
+
+    Attributes:
+        name: By which cases and gateways call it.
+        dialect: What it speaks.
+        model: The model that is asked.
+        thinker: Its model that thinks; None where thought is never shown.
+        gives: What it can do beside text: `tools`, `parallel` calls, `schema`, `json`, `image`, `document`, `cached`
+            and `cache_write` counts, `reasoning` counts, `refusal`, a `required` call, `choice` of a tool,
+            `error_event` in a stream, `fragments` of tool calls.
+    """
+
+    name: str
+    dialect: str
+    model: str
+    thinker: str | None = None
+    gives: frozenset[str]
+
+    def fake(self, seed: int | str) -> Fake:
+        """A fresh fake of it."""
+        if self.dialect == "anthropic":
+            return FakeAnthropic(seed=seed)
+        if self.dialect == "gemini":
+            return FakeGemini(seed=seed)
+        if self.dialect == "cohere":
+            return FakeCohere(seed=seed)
+        return FakeOpenAI(habit=self.name, seed=seed)
+
+
+_TOOLS = frozenset({"tools", "parallel", "required", "choice", "fragments"})
+_SIMPLE = _TOOLS - {"fragments"} | {"error_event"}
+_ALL = _TOOLS | {"schema", "json", "image", "cached", "error_event"}
+_ROWS = (
+    Upstream(name="openai", dialect="openai", model="gpt-4o", gives=_ALL | {"document", "reasoning", "refusal"}),
+    Upstream(
+        name="anthropic",
+        dialect="anthropic",
+        model="claude-sonnet-4-5",
+        thinker="claude-sonnet-4-5",
+        gives=_ALL - {"json"} | {"document", "cache_write", "refusal"},
+    ),
+    Upstream(
+        name="gemini",
+        dialect="gemini",
+        model="gemini-2.5-flash",
+        thinker="gemini-3-pro-preview",
+        gives=_ALL | {"document", "reasoning"},
+    ),
+    Upstream(
+        name="cohere",
+        dialect="cohere",
+        model="command-a-03-2025",
+        thinker="command-a-reasoning-08-2025",
+        gives=_TOOLS - {"choice"} | {"schema", "json", "cached", "error_event"},
+    ),
+    Upstream(name="azure", dialect="openai", model="gpt-4o", gives=_ALL | {"document", "reasoning", "refusal"}),
+    Upstream(
+        name="groq",
+        dialect="openai",
+        model="llama-3.3-70b-versatile",
+        thinker="openai/gpt-oss-20b",
+        gives=_ALL - {"cached", "fragments"},
+    ),
+    Upstream(
+        name="mistral",
+        dialect="openai",
+        model="mistral-small-latest",
+        thinker="magistral-small-latest",
+        gives=_ALL - {"error_event", "fragments"},
+    ),
+    Upstream(
+        name="deepseek",
+        dialect="openai",
+        model="deepseek-chat",
+        thinker="deepseek-reasoner",
+        gives=_TOOLS | {"json", "cached", "error_event"},
+    ),
+    Upstream(name="openrouter", dialect="openai", model="openai/gpt-4o-mini", thinker="openai/gpt-oss-20b", gives=_ALL),
+    Upstream(name="perplexity", dialect="openai", model="sonar", gives=frozenset({"schema", "image"})),
+)
+# Others who speak OpenAI's protocol: of these only text, tools and failures are played.
+_OTHERS = (
+    *("xai", "cerebras", "moonshot", "together", "fireworks", "huggingface", "nvidia", "github", "cloudflare"),
+    *("sambanova", "vllm", "sglang", "llamacpp", "lmstudio"),
+)
+_NO_DEMANDS = ("zai", "ollama")
+UPSTREAMS: Mapping[str, Upstream] = {
+    row.name: row
+    for row in (
+        *_ROWS,
+        *(Upstream(name=name, dialect="openai", model="some-model", gives=_SIMPLE) for name in _OTHERS),
+        *(
+            Upstream(name=name, dialect="openai", model="some-model", gives=_SIMPLE - {"required", "choice"})
+            for name in _NO_DEMANDS
+        ),
+    )
+}

@@ -1,0 +1,34 @@
+"""One server for all tests of the doors, and the doors themselves."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from compatgw_testing import Fake, FakeServer
+from tests.testing.doors.sdks import DOORS, Door, Line, line
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[FakeServer]:
+    """On which tests mount their fakes."""
+    with FakeServer() as server:
+        yield server
+
+
+@pytest.fixture(params=DOORS, ids=str)
+def door(request: pytest.FixtureRequest) -> Door:
+    """Each door, for sync and async clients, in turn."""
+    found: Door = request.param
+    return found
+
+
+@pytest.fixture
+async def connect(door: Door, server: FakeServer) -> AsyncIterator[Callable[..., Awaitable[Line]]]:
+    """Makes the official SDK of a fake's vendor, behind the door."""
+    async with AsyncExitStack() as stack:
+
+        async def make(fake: Fake, *, patience: float = 20, key: str | None = None) -> Line:
+            return await line(stack, door, fake, server, patience=patience, key=key)
+
+        yield make
