@@ -11,6 +11,7 @@ import pytest
 
 from compatgw.config import load
 from compatgw.providers.table import PROVIDERS
+from compatgw_testing.faults import FAULTS, FaultKind
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 
@@ -64,6 +65,14 @@ def test_the_pytest_examples_pass(tmp_path: Path) -> None:
     )
     assert len(examples) == 3
     assert "7 passed" in done.stdout, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", sorted(FAULTS))
+def test_every_fault_is_in_the_table(kind: FaultKind) -> None:
+    """With what either door can do of it."""
+    ability = FAULTS[kind]
+    row = f"| `{kind}` | {ability.what} | {ability.in_process or 'no'} | {ability.socket or 'no'} |"
+    assert row in README
 
 
 def test_the_settings_example_is_valid() -> None:

@@ -43,7 +43,7 @@ PREDICT = Obj(
             low=1,
             high=250,
         ),
-        "parameters": Obj({"outputDimensionality": Num(1, whole=True), "autoTruncate": Bool()}),
+        "parameters": Obj({"outputDimensionality": Num(whole=True), "autoTruncate": Bool()}),
         "labels": Map(Str()),
     },
     ("instances",),

@@ -5,7 +5,7 @@ import inspect
 import io
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from typing import Any
 
 import openai
@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict
 
 from compatgw_testing import FakeOpenAI
 from compatgw_testing.doors import inprocess
+from tests.testing.doors.sdks import LIBRARIES
 from tests.testing.openai.forms import TONE, WAV
 
 Connect = Callable[..., Any]
+NEWER = not openai.__version__.startswith("2.")
 TOOL: Any = {
     "type": "function",
     "name": "get_weather",
@@ -42,10 +44,12 @@ async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
             url = f"{inprocess.ORIGIN}{fake.sdk_path}"
             ways: Any = {"base_url": url, "api_key": key or fake.api_key, "max_retries": retries}
             if request.param == "sync":
-                client = openai.OpenAI(http_client=inprocess.client(fake, sync=True), **ways)
+                http: Any = inprocess.client(fake, library=LIBRARIES["openai"], sync=True)
+                client = openai.OpenAI(http_client=http, **ways)
                 stack.callback(client.close)
                 return client
-            other = openai.AsyncOpenAI(http_client=inprocess.client(fake), **ways)
+            http = inprocess.client(fake, library=LIBRARIES["openai"], sync=False)
+            other = openai.AsyncOpenAI(http_client=http, **ways)
             stack.push_async_callback(other.close)
             return other
 
@@ -118,6 +122,7 @@ async def test_a_tool_round_trip(connect: Connect) -> None:
     assert (whole.output_text, chained.output_text) == ("18 degrees", "still 18")
 
 
+@pytest.mark.skipif(not NEWER, reason="openai 2 sends a member `parsed` back, which the vendor refuses")
 async def test_thought_in_a_response(connect: Connect) -> None:
     """Its summary, sealed for the next turn, is accepted there."""
     fake = FakeOpenAI().reply("4", reasoning="Two and two").reply("8")
@@ -232,7 +237,7 @@ async def test_audio(connect: Connect) -> None:
     words: Any = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
     verbose = await done(heard.create(model="whisper-1", file=sound(), **words))
     events = await every(heard.create(model="gpt-4o-transcribe", file=sound(), stream=True, include=["logprobs"]))
-    with pytest.deprecated_call():
+    with pytest.deprecated_call() if NEWER else nullcontext():
         translated = await done(client.audio.translations.create(model="whisper-1", file=sound()))
     spoken = await done(client.audio.speech.create(model="tts-1", input="Hi", voice="alloy", response_format="wav"))
 
