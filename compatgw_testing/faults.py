@@ -92,7 +92,9 @@ _SAME = ("the same bytes", "the same bytes")
 
 FAULTS: Mapping[FaultKind, Ability] = {
     "refuse": Ability(
-        "The connection is refused.", "the library's ConnectError", "a reset; `with server.refusing():` refuses for real"
+        "The connection is refused.",
+        "the library's ConnectError",
+        "a reset; `with server.refusing():` refuses for real",
     ),
     "slow": Ability("The head comes late.", "virtual time", "real time"),
     "stall": Ability("After some events nothing more comes.", "the library's ReadTimeout at once", "real time"),

@@ -262,3 +262,20 @@ def test_faker_is_imported_when_it_is_needed() -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
 
     assert ran.stdout.split() == ["False", "True"]
+
+
+def test_without_faker_the_message_says_what_to_install() -> None:
+    """Scripted answers do without it."""
+    program = (
+        "import sys, random\n"
+        "sys.modules['faker.generator'] = None\n"
+        "from compatgw_testing.sample import sentence\n"
+        "try:\n"
+        "    sentence(random.Random(1))\n"
+        "except ModuleNotFoundError as error:\n"
+        "    print(error)\n"
+    )
+
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+
+    assert "install compatgw[testing], or script every answer" in ran.stdout
