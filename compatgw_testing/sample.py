@@ -147,7 +147,7 @@ class _Maker:
         count = (least or 0) if depth > 6 else max(1, least or 0)
         item = schema.get("items", {})
         # The items of a list of cities are cities.
-        single = name[:-1] if name.endswith("s") and not name.endswith("ss") else name
+        single = re.sub(r"(?<=[a-rt-z])s$", "", re.sub(r"ies$", "y", name))
         given = [self.value(one, "", depth + 1) for one in _list(schema, "prefixItems")]
         if item is False:
             return given if most is None else given[:most]

@@ -189,6 +189,18 @@ def test_values_suit_the_names_of_their_properties(name: str, kind: str, form: s
     assert re.search(form, str(value[name])), value
 
 
+def test_the_items_of_a_list_suit_its_name() -> None:
+    """Cities are cities, and emails are addresses."""
+    strings = {"type": "array", "items": {"type": "string"}, "minItems": 2}
+    schema = {"type": "object", "properties": {"cities": strings, "emails": strings}}
+
+    value = value_for(schema, random.Random(1))
+
+    assert isinstance(value, dict)
+    assert all(city[0].isupper() for city in value["cities"])
+    assert all("@" in email for email in value["emails"])
+
+
 def test_a_name_gives_way_to_bounds() -> None:
     """An age of at most 9, a city of three letters, a price in steps of 5."""
     schema = {

@@ -191,7 +191,7 @@ def _hostile(said: Said) -> bool:
         or b"\\ud83d" in raw
         or len(raw) > 9_000
         or kind != "application/json"
-        or b"../" in raw
+        or b"..%2F" in raw
         or b'"messages":[null]' in raw
     )
 
