@@ -17,12 +17,14 @@ from __future__ import annotations
 import os
 import sys
 import warnings
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
+    from contextlib import AbstractContextManager
 
     from compatgw import Gateway
     from compatgw_testing.cassettes.session import Session
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 _JUDGES = pytest.StashKey[list["Callable[[], None]"]]()
 _PASSED = pytest.StashKey[bool]()
 # The server that was started before the test modules were imported, and what it changed.
-_EARLY = pytest.StashKey[tuple["FakeServer", pytest.MonkeyPatch]]()
+_EARLY = pytest.StashKey[tuple["FakeServer", "AbstractContextManager[None]"]]()
 _EARLY_PATH = "llm"
 
 
@@ -98,16 +100,16 @@ def pytest_configure(config: pytest.Config) -> None:
         from compatgw_testing.server import FakeServer
 
         server = FakeServer().start()
-        patch = pytest.MonkeyPatch()
-        _redirect(f"{server.origin}/{_EARLY_PATH}", patch)
-        config.stash[_EARLY] = (server, patch)
+        redirected = _at_fakes(f"{server.origin}/{_EARLY_PATH}")
+        redirected.__enter__()
+        config.stash[_EARLY] = (server, redirected)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Ends what `pytest_configure` began."""
     if _EARLY in config.stash:
-        server, patch = config.stash[_EARLY]
-        patch.undo()
+        server, redirected = config.stash[_EARLY]
+        redirected.__exit__(None, None, None)
         server.stop()
 
 
@@ -155,24 +157,34 @@ def _judged_by(request: pytest.FixtureRequest, judge: Callable[[], None]) -> Non
     item.stash.setdefault(_JUDGES, []).append(judge)
 
 
-def _redirect(origin: str, patch: pytest.MonkeyPatch) -> None:
+def _at_fakes(origin: str) -> AbstractContextManager[None]:
     """Points the SDKs' environment variables at the fakes below `origin`."""
     from compatgw_testing.doors.environ import VENDORS, environ
     from compatgw_testing.llm import KEYS
 
-    _changed(environ(origin, {name: KEYS[name] for name in VENDORS if name in KEYS}, current=os.environ), patch)
+    return _redirected(environ(origin, {name: KEYS[name] for name in VENDORS if name in KEYS}, current=os.environ))
 
 
-def _changed(change: Redirect, patch: pytest.MonkeyPatch) -> None:
-    """Changes the environment, and what SDKs that are imported already have kept from it."""
+@contextmanager
+def _redirected(change: Redirect) -> Iterator[None]:
+    """Changes the environment, and what SDKs have kept from it; afterwards all is as before."""
     from compatgw_testing.doors.environ import frozen
 
-    for name, value in change.set.items():
-        patch.setenv(name, value)
-    for name in change.unset:
-        patch.delenv(name, raising=False)
+    before = dict(os.environ)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in change.set.items():
+            patch.setenv(name, value)
+        for name in change.unset:
+            patch.delenv(name, raising=False)
+        known = frozen(sys.modules)
+        for kept in known:
+            patch.setitem(kept.where, kept.key, kept.value(change.set))
+        yield
+    # An SDK that was imported meanwhile has kept what was only for a time.
+    places = {(id(kept.where), kept.key) for kept in known}
     for kept in frozen(sys.modules):
-        patch.setitem(kept.where, kept.key, kept.value(change.set))
+        if (id(kept.where), kept.key) not in places:
+            kept.where[kept.key] = kept.value(before)
 
 
 @pytest.fixture
@@ -212,7 +224,6 @@ def compatgw_fake_llm(
     request: pytest.FixtureRequest,
     compatgw_fakes: FakeLLM,
     compatgw_llm_server: FakeServer,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FakeLLM]:
     """All fakes on a real port, with the SDKs' environment variables pointing at them.
 
@@ -222,9 +233,8 @@ def compatgw_fake_llm(
     early = _EARLY in request.config.stash
     path = _EARLY_PATH if early else f"t{id(compatgw_fakes):x}"
     compatgw_fakes.origin = compatgw_llm_server.mount(path, compatgw_fakes)
-    if not early:
-        _redirect(compatgw_fakes.origin, monkeypatch)
-    yield compatgw_fakes
+    with nullcontext() if early else _at_fakes(compatgw_fakes.origin):
+        yield compatgw_fakes
     compatgw_llm_server.unmount(path)
 
 
@@ -281,9 +291,7 @@ def compatgw_gateway_server(compatgw_gateway: Gateway, compatgw_llm_server: Fake
 
 
 @pytest.fixture
-def compatgw_llm_cassette(
-    request: pytest.FixtureRequest, compatgw_llm_server: FakeServer, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Session]:
+def compatgw_llm_cassette(request: pytest.FixtureRequest, compatgw_llm_server: FakeServer) -> Iterator[Session]:
     """Real answers, recorded once and replayed from then on: the SDKs' environment variables point at the cassette.
 
     The file is `cassettes/MODULE/TEST.jsonl` beside the test, or below the folder that the ini setting
@@ -317,8 +325,8 @@ def compatgw_llm_cassette(
 
     _judged_by(request, judge)
     path = f"c{id(session):x}"
-    _changed(session.environ(compatgw_llm_server.mount(path, session)), monkeypatch)
-    yield session
+    with _redirected(session.environ(compatgw_llm_server.mount(path, session))):
+        yield session
     compatgw_llm_server.unmount(path)
     if not node.stash.get(_PASSED, False):
         for problem in session.finish(False):

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 
 from compatgw_testing import FakeOpenAI, FakeServer
+from compatgw_testing.plugin import _at_fakes
 
 pytest_plugins = ["pytester"]
 
@@ -321,12 +321,8 @@ def test_a_test_can_be_graded(pytester: pytest.Pytester) -> None:
 def test_the_environment_is_put_back(request: pytest.FixtureRequest) -> None:
     """What the fixture sets is gone with it."""
     before = dict(os.environ)
-    patch = pytest.MonkeyPatch()
-    from compatgw_testing.plugin import _redirect
-
-    _redirect("http://127.0.0.1:1/t", patch)
-    during: dict[str, Any] = dict(os.environ)
-    patch.undo()
+    with _at_fakes("http://127.0.0.1:1/t"):
+        during = dict(os.environ)
 
     assert during["OPENAI_BASE_URL"] == "http://127.0.0.1:1/t/openai/v1"
     assert during["ANTHROPIC_BASE_URL"] == "http://127.0.0.1:1/t/anthropic"
@@ -428,3 +424,19 @@ def test_the_matrix_is_a_marker(pytester: pytest.Pytester) -> None:
     count = len(cases(upstreams=["anthropic", "cohere"], scenarios=names[:2]))
 
     run(pytester, suite).assert_outcomes(passed=count)
+
+
+FROZEN = """
+def test_first(fake_llm):
+    from cohere import ClientV2  # for the first time in this process: its default address is read now
+
+def test_second():
+    from cohere import ClientV2
+    with ClientV2("key") as client:
+        assert client._client_wrapper.get_base_url() == "https://api.cohere.com"
+"""
+
+
+def test_what_an_sdk_kept_at_its_import_is_put_back(pytester: pytest.Pytester) -> None:
+    """An SDK that is imported while the environment is redirected goes to its vendor afterwards."""
+    run(pytester, FROZEN).assert_outcomes(passed=2)
