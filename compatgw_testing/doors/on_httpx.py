@@ -1,5 +1,8 @@
 """Transports of httpx into an ASGI application.
 
+The twin of `on_httpx2.py`: the two libraries share no class, and type checkers know each by its own. A test keeps
+the twins alike.
+
 What does not live here: serving a request (`exchange.py`), choosing a library (`inprocess.py`).
 """
 

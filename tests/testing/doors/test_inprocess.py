@@ -9,6 +9,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -513,3 +514,11 @@ for make in (inprocess.client, inprocess.transport):
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=30)
 
     assert done.returncode == 0, done.stderr
+
+
+def test_the_twins_are_alike() -> None:
+    """What is mended in the transports of one library is mended in the other's."""
+    folder = Path(inprocess.__file__).parent
+    one, other = ((folder / f"on_{name}.py").read_text("utf-8") for name in ("httpx", "httpx2"))
+
+    assert one.replace("httpx2", "httpx") == other.replace("httpx2", "httpx")
