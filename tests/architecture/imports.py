@@ -81,6 +81,11 @@ LAZY_FILES: Mapping[str, str] = {
 LAZY: Mapping[tuple[str, str], str] = {
     ("compatgw/upstream/client.py", "compatgw.upstream.aio"): "needs aiohttp, which an installation may lack",
     ("compatgw/upstream/client.py", "compatgw.upstream.hx"): "the twin of aio: one of the two is loaded",
+    (
+        "compatgw/state/opening.py",
+        "compatgw.state.sql",
+    ): "needs SQLAlchemy, which a gateway without a database may lack",
+    ("compatgw/state/opening.py", "compatgw.state.redis"): "needs redis, which a gateway on its own may lack",
     ("compatgw/web/identify.py", "starlette.requests"): "only who hands in `authenticate=` pays for its import",
     ("compatgw_testing/ext/vcr.py", "vcr"): "whoever uses no vcrpy need not have it; it patches on import",
     ("compatgw_testing/lifelike.py", "faker.generator"): "whoever scripts every answer need not wait for it",

@@ -1,0 +1,1 @@
+"""Storage behind two protocols: the ledger (durable, transactional) and the counters (fast, shared, losable)."""

@@ -1,0 +1,324 @@
+"""Records and lists in SQL: one record, pages of them, sums over usage, what changed, what is too old.
+
+What does not live here: money (`accounts.py`), connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, Boolean, Text, case, delete, func, insert, select, type_coerce, update
+from sqlalchemy.exc import IntegrityError
+
+from compatgw.policy.money import from_units
+from compatgw.state.base import (
+    AuditEntry,
+    BadRecord,
+    Change,
+    Changed,
+    Duplicate,
+    Identity,
+    Key,
+    Missing,
+    Page,
+    Plan,
+    Prompt,
+    ProviderSecret,
+    Reservation,
+    Team,
+    UsageRow,
+    UsageTotal,
+)
+from compatgw.state.schema import (
+    TABLES,
+    TIMES,
+    Fields,
+    Instant,
+    Money,
+    Words,
+    changes,
+    keys,
+    plans,
+    prompts,
+    reservations,
+    teams,
+    usage,
+    wallets,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Table
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from compatgw.state.base import Grouping, Listed, Stored
+
+_MOST_GROUPS = 10_000
+_DAY = 86_400_000_000
+# Longer than any of our transactions takes: what was told within it is told again, because a row that
+# was numbered earlier may have been committed later.
+_OVERLAP = 10.0
+# What stands for no value that one could ask for.
+_OPAQUE = (Words, Fields, Money, Instant)
+REMOVABLE = (Plan, ProviderSecret, Prompt)
+PRUNED: Mapping[type, str] = MappingProxyType({UsageRow: "at", AuditEntry: "at"})
+
+
+def record_of(kind: type[Any], row: Any) -> Any:
+    """A row of the kind's table as a record."""
+    values = dict(row)
+    values.pop("seq", None)
+    return kind(**values)
+
+
+async def add(connection: AsyncConnection, record: Stored, now: float) -> None:
+    """Stores a new record and notes the change.
+
+    Raises:
+        Duplicate, Missing: By what the database says.
+    """
+    try:
+        await connection.execute(insert(TABLES[type(record)]), asdict(record))
+    except IntegrityError as error:
+        raise _refusal(record, error) from None
+    await note(connection, type(record).__name__, record.id, now)
+
+
+async def change(connection: AsyncConnection, record: Stored, now: float) -> Stored:
+    """Replaces a record of the same version.
+
+    Raises:
+        Missing, Changed, Duplicate: It was not replaced.
+    """
+    kind = type(record)
+    table = TABLES[kind]
+    after = replace(record, version=record.version + 1)
+    values = {name: value for name, value in asdict(after).items() if name not in ("id", "created")}
+    statement = update(table).where(table.c.id == record.id, table.c.version == record.version).values(values)
+    try:
+        done = await connection.execute(statement)
+    except IntegrityError as error:
+        raise _refusal(record, error) from None
+    if done.rowcount == 0:
+        there = (await connection.execute(select(table.c.version).where(table.c.id == record.id))).scalar()
+        if there is None:
+            raise Missing(f"There is no {kind.__name__} {record.id[:80]!r}.")
+        raise Changed(
+            f"The {kind.__name__} {record.id[:80]!r} has version {there}, and the change was made to version "
+            f"{record.version}. Read it again and repeat the change."
+        )
+    await note(connection, kind.__name__, record.id, now)
+    return after
+
+
+async def remove(connection: AsyncConnection, kind: type[Stored], id: str, now: float) -> bool:
+    """Deletes a record; False when there was none."""
+    table = TABLES[kind]
+    done = await connection.execute(delete(table).where(table.c.id == id))
+    if done.rowcount:
+        await note(connection, kind.__name__, id, now)
+    return bool(done.rowcount)
+
+
+async def find(connection: AsyncConnection, kind: type[Stored], id: str) -> Stored | None:
+    """The record of that id."""
+    table = TABLES[kind]
+    row = (await connection.execute(select(table).where(table.c.id == id))).mappings().one_or_none()
+    found: Stored | None = record_of(kind, row) if row is not None else None
+    return found
+
+
+async def page(
+    connection: AsyncConnection, kind: type[Listed], where: Mapping[str, object], cursor: str | None, limit: int
+) -> Page[Listed]:
+    """Some records, the newest first.
+
+    Raises:
+        BadRecord: A field or a cursor that does not exist.
+    """
+    if not 1 <= limit <= 1000:
+        raise BadRecord(f"limit: {limit} is not from 1 to 1000.")
+    table = TABLES[kind]
+    statement = select(table).where(*_conditions(kind, where)).order_by(table.c.seq.desc()).limit(limit + 1)
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 19):
+            raise BadRecord(f"cursor: {cursor[:40]!r} was not given out with a page. Leave it out to begin anew.")
+        statement = statement.where(table.c.seq < int(cursor))
+    rows = (await connection.execute(statement)).mappings().all()
+    shown = rows[:limit]
+    return Page(tuple(record_of(kind, row) for row in shown), str(shown[-1]["seq"]) if len(rows) > limit else None)
+
+
+def _conditions(kind: type[Any], where: Mapping[str, object]) -> list[ColumnElement[bool]]:
+    table = TABLES[kind]
+    time = table.c[TIMES.get(kind, "created")]
+    found: list[ColumnElement[bool]] = []
+    for field, value in where.items():
+        if field in ("since", "until"):
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise BadRecord(f"{field}: {value!r} is no time. Give seconds since 1970.")
+            found.append(time >= value if field == "since" else time < value)
+            continue
+        column = table.c.get(field)
+        if column is None or field == "seq" or isinstance(column.type, _OPAQUE):
+            raise BadRecord(f"{kind.__name__} cannot be filtered by {field[:40]!r}.")
+        if value is not None and not isinstance(value, _python_type(column.type)):
+            raise BadRecord(f"{field}: {value!r} is no value of that field.")
+        found.append(column.is_(None) if value is None else column == value)
+    return found
+
+
+def _python_type(kind: Any) -> type:
+    return bool if isinstance(kind, Boolean) else str if isinstance(kind, Text) else kind.python_type
+
+
+async def identity(connection: AsyncConnection, id: str) -> Identity | None:
+    """A key with its team and plans."""
+    row = (await connection.execute(select(keys).where(keys.c.id == id))).mappings().one_or_none()
+    if row is None:
+        return None
+    key: Key = record_of(Key, row)
+    team: Team = record_of(
+        Team, (await connection.execute(select(teams).where(teams.c.id == key.team))).mappings().one()
+    )
+    named = [plan for plan in (team.plan, key.plan) if plan is not None]
+    found: dict[str, Plan] = {}
+    if named:
+        rows = await connection.execute(select(plans).where(plans.c.id.in_(named)))
+        found = {row["id"]: record_of(Plan, row) for row in rows.mappings()}
+    paid = (await connection.execute(select(wallets.c.team).where(wallets.c.team == team.id))).scalar() is not None
+    return Identity(
+        key=key, team=team, team_plan=found.get(team.plan or ""), key_plan=found.get(key.plan or ""), wallet=paid
+    )
+
+
+async def prompt(connection: AsyncConnection, name: str, number: int | None, label: str) -> Prompt | None:
+    """A prompt by number, or the newest with a label."""
+    statement = select(prompts).where(prompts.c.name == name).order_by(prompts.c.number.desc())
+    if number is not None:
+        statement = statement.where(prompts.c.number == number)
+    for row in (await connection.execute(statement)).mappings():
+        if number is not None or label in row["labels"]:
+            found: Prompt = record_of(Prompt, row)
+            return found
+    return None
+
+
+async def note(connection: AsyncConnection, kind: str, id: str, now: float) -> None:
+    """Notes a change, for all processes to see."""
+    await connection.execute(insert(changes), {"kind": kind, "id": id, "at": now})
+
+
+async def changes_after(connection: AsyncConnection, cursor: int | None, now: float) -> tuple[int, tuple[Change, ...]]:
+    """What changed after `cursor`, and the next cursor."""
+    settled = select(func.max(changes.c.seq)).where(changes.c.at <= now - _OVERLAP)
+    upto = (await connection.execute(settled)).scalar() or 0
+    if cursor is None:
+        return upto, ()
+    rows = await connection.execute(select(changes.c.kind, changes.c.id).where(changes.c.seq > cursor))
+    return max(cursor, upto), tuple(Change(kind, id) for kind, id in sorted({(kind, id) for kind, id in rows}))
+
+
+async def totals(
+    connection: AsyncConnection, group: Sequence[Grouping], since: float, until: float, where: Mapping[str, object]
+) -> tuple[UsageTotal, ...]:
+    """Sums over usage.
+
+    Raises:
+        BadRecord: A field that does not exist.
+    """
+    fields: dict[str, ColumnElement[Any]] = {
+        "day": type_coerce(usage.c.at, BigInteger) // _DAY,
+        "model": usage.c.model,
+        "team": usage.c.team,
+        "key": usage.c.key,
+        "provider": usage.c.provider,
+    }
+    for name in group:
+        if name not in fields:
+            raise BadRecord(f"Usage cannot be grouped by {name!r}. Choose of {', '.join(fields)}.")
+    by = [fields[name].label(f"by_{name}") for name in group]
+    sums = [func.sum(usage.c[name]) for name in ("input", "cached", "output", "reasoning")]
+    money = [func.sum(type_coerce(usage.c[name], BigInteger)) for name in ("cost", "charge")]
+    failed = func.sum(case((usage.c.status >= 400, 1), else_=0))
+    conditions = _conditions(UsageRow, {**where, "since": since, "until": until})
+    statement = (
+        select(*by, func.count(), failed, *sums, *money)
+        .where(*conditions)
+        .group_by(*by)
+        .order_by(*by)
+        .limit(_MOST_GROUPS)
+    )
+    return tuple(_total(group, row) for row in await connection.execute(statement) if row[len(group)])
+
+
+def _total(group: Sequence[Grouping], row: Sequence[Any]) -> UsageTotal:
+    width = len(group)
+    names = [
+        datetime.fromtimestamp(int(value) * 86_400, UTC).strftime("%Y-%m-%d") if name == "day" else str(value)
+        for name, value in zip(group, row[:width], strict=True)
+    ]
+    calls, failed, taken, cached, given, reasoning = (int(value or 0) for value in row[width : width + 6])
+    cost, charge = (from_units(int(value or 0)) for value in row[width + 6 :])
+    return UsageTotal(
+        group=tuple(names),
+        calls=calls,
+        failed=failed,
+        input=taken,
+        cached=cached,
+        output=given,
+        reasoning=reasoning,
+        cost=cost,
+        charge=charge,
+    )
+
+
+async def prune(connection: AsyncConnection, kind: type[Any], before: float, limit: int) -> int:
+    """Deletes some of the oldest rows; how many.
+
+    Raises:
+        BadRecord: Rows of that kind are kept.
+    """
+    if kind is Reservation:
+        table, key, old = reservations, reservations.c.id, reservations.c.closed < before
+        old &= reservations.c.state != "open"
+    elif (field := PRUNED.get(kind)) is not None:
+        table = TABLES[kind]
+        key, old = table.c.seq, table.c[field] < before
+    else:
+        raise BadRecord(f"{kind.__name__} records are kept for good.")
+    return await _delete(connection, table, key, old, limit)
+
+
+async def forget_changes(connection: AsyncConnection, before: float) -> None:
+    """Deletes notes of changes that every process has seen long ago; the newest stays, it is where cursors begin."""
+    newest = select(func.max(changes.c.seq)).scalar_subquery()
+    await _delete(connection, changes, changes.c.seq, (changes.c.at < before) & (changes.c.seq < newest), 1000)
+
+
+async def _delete(
+    connection: AsyncConnection, table: Table, key: ColumnElement[Any], old: ColumnElement[bool], limit: int
+) -> int:
+    # SQLite deletes with a limit only where it was built to.
+    chosen = select(key).where(old).limit(limit)
+    return (await connection.execute(delete(table).where(key.in_(chosen)))).rowcount
+
+
+def _refusal(record: Any, error: IntegrityError) -> Duplicate | Missing:
+    """What the database minds, in our words; its own would show the values."""
+    what = f"{type(record).__name__} {record.id[:80]!r}"
+    if lacks_parent(error):
+        return Missing(f"{what} names a team that does not exist. Add the team first.")
+    if isinstance(record, Prompt):
+        return Duplicate(f"{what}: version {record.number} of {record.name[:80]!r} exists, or its id is taken.")
+    if isinstance(record, ProviderSecret):
+        return Duplicate(f"{what}: the team has a key at {record.provider[:80]!r} already, or the id is taken.")
+    return Duplicate(f"{what} exists already. Choose another id, or change that one.")
+
+
+def lacks_parent(error: IntegrityError) -> bool:
+    """True when a row names another that does not exist; else what must be unique is taken."""
+    return getattr(error.orig, "sqlstate", None) == "23503" or "FOREIGN KEY" in str(error.orig)

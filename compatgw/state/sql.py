@@ -1,0 +1,390 @@
+"""`SqlLedger`: the ledger on SQLite or PostgreSQL, out of one code.
+
+Reads take a connection of their own. Reserving, settling and releasing go through the group
+commit of `writer.py`, everything else is a transaction by itself.
+
+What does not live here: statements (`queries.py`, `accounts.py`), connections (`database.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+
+from compatgw.policy import money
+from compatgw.state import accounts, queries
+from compatgw.state.accounts import Close, Hold
+from compatgw.state.base import (
+    AuditEntry,
+    BadRecord,
+    Duplicate,
+    LedgerUnavailable,
+    Missing,
+    Reservation,
+    Wallet,
+)
+from compatgw.state.checking import checked, name
+from compatgw.state.database import Database, place_of
+from compatgw.state.loops import PerLoop
+from compatgw.state.schema import audit as audit_table
+from compatgw.state.schema import wallets
+from compatgw.state.writer import Job, Writer
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from compatgw.state.base import (
+        Budget,
+        Change,
+        Entry,
+        EntryKind,
+        Grouping,
+        Identity,
+        Listed,
+        Page,
+        Prompt,
+        Spend,
+        Stored,
+        UsageRow,
+        UsageTotal,
+    )
+
+Result = TypeVar("Result")
+
+_BACKLOG = 20_000
+_CHANGES_KEPT = 86_400.0
+
+
+class SqlLedger:
+    """A `Ledger` in a database.
+
+    Args:
+        url: `sqlite:///file.db` or `postgresql://user:password@host/name`.
+        clock: Seconds since 1970. Processes of one database should agree to within `dead_after`.
+        ids: Makes a new word at each call.
+        upgrade: Bring an older schema up to date when opening. Default: for SQLite.
+        busy: Seconds to wait for a lock or a connection.
+        patience: Seconds for which reserving, settling and releasing are tried while the database is away.
+        dead_after: Seconds without a `sweep` after which a process counts as dead.
+
+    Raises:
+        LedgerUnavailable: The URL is none.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Callable[[], float] = time.time,
+        ids: Callable[[], str] = lambda: secrets.token_hex(12),
+        upgrade: bool | None = None,
+        busy: float = 5.0,
+        patience: float = 5.0,
+        dead_after: float = 60.0,
+    ) -> None:
+        self._place = place_of(url)
+        # As times are kept, so that what is returned is what is read again.
+        self._clock: Callable[[], float] = lambda: round(clock(), 6)
+        self._ids = ids
+        self._upgrade = self._place.sqlite if upgrade is None else upgrade
+        self._busy = busy
+        self._patience = patience
+        self._dead_after = dead_after
+        self.owner = ids()
+        self._sessions: PerLoop[_Session] = PerLoop(lambda: _Session(Database(self._place, busy), patience))
+        self._early: deque[UsageRow] = deque(maxlen=_BACKLOG)
+
+    async def open(self) -> None:
+        """Connects and checks the schema; see `Ledger`."""
+        await self._session()
+
+    async def aclose(self) -> None:
+        """Writes what waits and closes the running loop's connections; see `Ledger`."""
+        if self._early and self._sessions.here() is None:
+            await self._session()
+        await self._sessions.aclose()
+
+    async def _session(self) -> _Session:
+        session = self._sessions.here() or await self._sessions.get()
+        if not session.ready:
+            await session.make_ready(self._begin)
+            while self._early:
+                session.writer.later(self._early.popleft())
+        return session
+
+    async def _begin(self, database: Database) -> None:
+        await database.prepare(upgrade=self._upgrade)
+        async with database.write(durable=False) as connection:
+            await accounts.beat(connection, self.owner, self._clock())
+
+    # --- records ---
+
+    async def add(self, record: Stored, audit: AuditEntry | None = None) -> Stored:
+        """Stores a new record; see `Ledger`."""
+        now = self._clock()
+        stored = checked(replace(record, version=1, created=record.created or now))
+        await self._write(lambda connection: queries.add(connection, stored, now), audit)
+        return stored
+
+    async def find(self, kind: type[Stored], id: str) -> Stored | None:
+        """The record of that id; see `Ledger`."""
+        if not _possible(id):
+            return None
+        return await self._read(lambda connection: queries.find(connection, kind, id))
+
+    async def change(self, record: Stored, audit: AuditEntry | None = None) -> Stored:
+        """Replaces a record of the same version; see `Ledger`."""
+        sound = checked(record)
+        return await self._write(lambda connection: queries.change(connection, sound, self._clock()), audit)
+
+    async def remove(self, kind: type[Stored], id: str, audit: AuditEntry | None = None) -> bool:
+        """Deletes a plan, sealed key or prompt; see `Ledger`."""
+        if kind not in queries.REMOVABLE:
+            raise BadRecord(f"A {kind.__name__} has a history and is not deleted. Switch it off or revoke it.")
+        if not _possible(id):
+            return False
+        return await self._write(lambda connection: queries.remove(connection, kind, id, self._clock()), audit)
+
+    async def page(
+        self,
+        kind: type[Listed],
+        *,
+        where: Mapping[str, object] | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Listed]:
+        """Some records, the newest first; see `Ledger`."""
+        wanted = _filters(where)
+        return await self._read(lambda connection: queries.page(connection, kind, wanted, cursor, limit))
+
+    async def identity(self, key: str) -> Identity | None:
+        """Key, team and plans; see `Ledger`."""
+        if not _possible(key):
+            return None
+        return await self._read(lambda connection: queries.identity(connection, key))
+
+    async def prompt(self, name: str, number: int | None = None, label: str = "production") -> Prompt | None:
+        """A prompt by number or label; see `Ledger`."""
+        if not _possible(name):
+            return None
+        return await self._read(lambda connection: queries.prompt(connection, name, number, label))
+
+    async def changes(self, cursor: int | None) -> tuple[int, tuple[Change, ...]]:
+        """What changed after `cursor`; see `Ledger`."""
+        return await self._read(lambda connection: queries.changes_after(connection, cursor, self._clock()))
+
+    # --- money ---
+
+    async def open_wallet(self, team: str, currency: str, audit: AuditEntry | None = None) -> Wallet:
+        """An empty wallet; see `Ledger`."""
+        now, nothing = self._clock(), Decimal(0)
+        wallet = checked(Wallet(team=team, currency=currency, balance=nothing, reserved=nothing, created=now))
+
+        async def run(connection: AsyncConnection) -> Wallet:
+            try:
+                await connection.execute(insert(wallets), asdict(wallet))
+            except IntegrityError as error:
+                if queries.lacks_parent(error):
+                    raise Missing(f"There is no team {team[:80]!r}. Add it first.") from None
+                raise Duplicate(f"The team {team[:80]!r} has a wallet already.") from None
+            # Who has remembered the team's keys learns that its calls are paid now.
+            await queries.note(connection, "Team", wallet.team, now)
+            return wallet
+
+        return await self._write(run, audit)
+
+    async def wallet(self, team: str) -> Wallet | None:
+        """The team's wallet; see `Ledger`."""
+        if not _possible(team):
+            return None
+        return await self._read(lambda connection: accounts.wallet_of(connection, team))
+
+    async def topup(
+        self,
+        team: str,
+        amount: Decimal,
+        *,
+        idempotency: str | None = None,
+        kind: EntryKind = "topup",
+        by: str = "",
+        note: str = "",
+        audit: AuditEntry | None = None,
+    ) -> Entry:
+        """Adds to a wallet; see `Ledger`."""
+        exact = money.amount(amount)
+        if kind == "charge" or exact == 0 or (kind == "topup" and exact < 0):
+            raise BadRecord(f"amount: a {kind} of {money.text(exact)} is none. Give a positive amount.")
+        name(team, "team")
+        if idempotency is not None:
+            name(idempotency, "Idempotency-Key")
+        if by:
+            name(by, "by")
+        now, id = self._clock(), self._ids()
+
+        async def run(connection: AsyncConnection) -> Entry:
+            entry, new = await accounts.put(
+                connection,
+                id,
+                team,
+                exact,
+                kind,
+                now,
+                idempotency=idempotency,
+                by=by,
+                note=note[:1000].replace("\0", ""),
+            )
+            if new and audit is not None:
+                await connection.execute(insert(audit_table), asdict(checked(audit)))
+            return entry
+
+        return await self._write(run, None)
+
+    async def reserve(
+        self, id: str, team: str, amount: Decimal, *, ttl: float, wallet: bool = True, budget: Budget | None = None
+    ) -> Reservation:
+        """Holds money for a call; see `Ledger`."""
+        now = self._clock()
+        wanted = checked(
+            Reservation(
+                id=id,
+                team=team,
+                amount=money.amount(amount),
+                wallet=wallet,
+                owner=self.owner,
+                state="open",
+                created=now,
+                expires=now + ttl,
+                budget_key=budget.key if budget is not None else None,
+                budget_label=budget.label if budget is not None else None,
+            )
+        )
+        if wanted.amount < 0:
+            raise BadRecord(f"amount: {money.text(wanted.amount)} cannot be reserved.")
+        session = await self._session()
+        undo = Close(id, None, now)
+        held: Reservation = await session.writer.do(Job(Hold(wanted, budget), durable=False, undo=undo))
+        return held
+
+    async def settle(self, id: str, actual: Decimal, usage: UsageRow | None = None) -> Reservation:
+        """Charges a call, once and durably; see `Ledger`."""
+        exact = money.amount(actual)
+        if exact < 0:
+            raise BadRecord(f"amount: {money.text(exact)} cannot be charged. Give money back by a correction.")
+        session = await self._session()
+        job = Job(Close(id, exact, self._clock(), usage), durable=True, kept=True)
+        settled: Reservation = await session.writer.do(job)
+        return settled
+
+    async def release(self, id: str) -> Reservation:
+        """Gives all of it back; see `Ledger`."""
+        session = await self._session()
+        job = Job(Close(id, None, self._clock()), durable=False, kept=True)
+        released: Reservation = await session.writer.do(job)
+        return released
+
+    async def sweep(self) -> int:
+        """Gives back what dead processes held; see `Ledger`."""
+        now = self._clock()
+
+        async def run(connection: AsyncConnection) -> int:
+            await accounts.beat(connection, self.owner, now)
+            await queries.forget_changes(connection, now - _CHANGES_KEPT)
+            return await accounts.sweep(connection, now, now - self._dead_after)
+
+        return await self._write(run, None)
+
+    async def spend(self, key: str, label: str) -> Spend:
+        """What a key has spent in a period; see `Ledger`."""
+        return await self._read(lambda connection: accounts.spend_of(connection, key, label))
+
+    # --- usage ---
+
+    def record(self, usage: UsageRow) -> bool:
+        """Takes a row to be written soon; see `Ledger`."""
+        session = self._sessions.here()
+        if session is not None and session.ready:
+            return session.writer.later(usage)
+        if len(self._early) == _BACKLOG:
+            return False
+        self._early.append(usage)
+        return True
+
+    async def usage(
+        self, group: Sequence[Grouping], *, since: float, until: float, where: Mapping[str, object] | None = None
+    ) -> tuple[UsageTotal, ...]:
+        """Sums over calls; see `Ledger`."""
+        wanted = _filters(where)
+        return await self._read(lambda connection: queries.totals(connection, group, since, until, wanted))
+
+    async def prune(self, kind: type[Listed] | type[Reservation], before: float, limit: int = 1000) -> int:
+        """Deletes some of the oldest rows; see `Ledger`."""
+        return await self._write(lambda connection: queries.prune(connection, kind, before, limit), None)
+
+    # --- transactions ---
+
+    async def _write(self, run: Callable[[AsyncConnection], Awaitable[Result]], audit: AuditEntry | None) -> Result:
+        session = await self._session()
+        noted = checked(audit) if audit is not None else None
+        async with session.database.write() as connection:
+            result = await run(connection)
+            if noted is not None:
+                await connection.execute(insert(audit_table), asdict(noted))
+        return result
+
+    async def _read(self, run: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        session = await self._session()
+        try:
+            async with session.database.read() as connection:
+                return await run(connection)
+        except LedgerUnavailable:
+            # A server that came back has closed what the pool still held: the next connection is new.
+            async with session.database.read() as connection:
+                return await run(connection)
+
+
+class _Session:
+    """What a ledger has in one loop."""
+
+    def __init__(self, database: Database, patience: float) -> None:
+        self.database = database
+        self.writer = Writer(
+            lambda durable: database.write(durable=durable), accounts.move, patience=patience, backlog=_BACKLOG
+        )
+        self.ready = False
+        self._opening = asyncio.Lock()
+
+    async def make_ready(self, begin: Callable[[Database], Awaitable[None]]) -> None:
+        async with self._opening:
+            if not self.ready:
+                await begin(self.database)
+                self.ready = True
+
+    async def aclose(self) -> None:
+        if self.ready:
+            await self.writer.aclose()
+        await self.database.aclose()
+
+
+def _possible(id: str) -> bool:
+    """False for what no record can be called, which one need not look for."""
+    try:
+        name(id, "id")
+    except BadRecord:
+        return False
+    return True
+
+
+def _filters(where: Mapping[str, object] | None) -> Mapping[str, object]:
+    for field, value in (where or {}).items():
+        if isinstance(value, str) and value:
+            name(value, field)
+    return where or {}
