@@ -242,7 +242,7 @@ async def _close_all(connection: AsyncConnection, closes: Mapping[int, Close]) -
     for number, close in closes.items():
         before = found.get(close.id)
         if before is None:
-            outcomes[number] = (_no_reservation(close.id), False)
+            outcomes[number] = (no_reservation(close.id), False)
         elif before.state in ("settled", "released"):
             late = close.actual is not None and before.state == "released"
             outcomes[number] = (_closed(close.id) if late else before, False)
@@ -433,7 +433,8 @@ def _no_wallet(team: str) -> Missing:
     return Missing(f"The team {team[:80]!r} has no wallet. Open one for it first.")
 
 
-def _no_reservation(id: str) -> Missing:
+def no_reservation(id: str) -> Missing:
+    """Why there is nothing to settle or to release."""
     return Missing(f"There is no reservation {id[:80]!r}: it was never made, or pruned after it was closed.")
 
 

@@ -30,6 +30,7 @@ from compatgw.state.base import (
     LedgerUnavailable,
     Missing,
     Reservation,
+    Spend,
     Wallet,
 )
 from compatgw.state.checking import checked, name
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
         Listed,
         Page,
         Prompt,
-        Spend,
         Stored,
         UsageRow,
         UsageTotal,
@@ -269,6 +269,8 @@ class SqlLedger:
         )
         if wanted.amount < 0:
             raise BadRecord(f"amount: {money.text(wanted.amount)} cannot be reserved.")
+        if budget is not None:
+            budget = replace(budget, limit=money.amount(budget.limit, "Budget.limit"))
         session = await self._session()
         undo = Close(id, None, now)
         held: Reservation = await session.writer.do(Job(Hold(wanted, budget), durable=False, undo=undo))
@@ -279,6 +281,8 @@ class SqlLedger:
         exact = money.amount(actual)
         if exact < 0:
             raise BadRecord(f"amount: {money.text(exact)} cannot be charged. Give money back by a correction.")
+        if not _possible(id):
+            raise accounts.no_reservation(id)
         session = await self._session()
         job = Job(Close(id, exact, self._clock(), usage), durable=True, kept=True)
         settled: Reservation = await session.writer.do(job)
@@ -286,6 +290,8 @@ class SqlLedger:
 
     async def release(self, id: str) -> Reservation:
         """Gives all of it back; see `Ledger`."""
+        if not _possible(id):
+            raise accounts.no_reservation(id)
         session = await self._session()
         job = Job(Close(id, None, self._clock()), durable=False, kept=True)
         released: Reservation = await session.writer.do(job)
@@ -304,6 +310,8 @@ class SqlLedger:
 
     async def spend(self, key: str, label: str) -> Spend:
         """What a key has spent in a period; see `Ledger`."""
+        if not _possible(key) or not _possible(label):
+            return Spend(key=key, label=label, spent=Decimal(0), reserved=Decimal(0))
         return await self._read(lambda connection: accounts.spend_of(connection, key, label))
 
     # --- usage ---

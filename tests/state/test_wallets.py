@@ -510,3 +510,37 @@ async def test_a_charge_and_its_usage_row_are_one(ledger: SqlLedger) -> None:
     rows = (await ledger.page(UsageRow)).items
     assert [(row.charge, row.cost) for row in rows] == [(D(10), D("0.5"))]
     assert rows[0].at == NOW
+
+
+async def test_only_a_wallet_can_be_filled(ledger: SqlLedger) -> None:
+    """A team without one, one that is none, words that are too long: nothing is written."""
+    await ledger.add(team())
+
+    with pytest.raises(Missing, match="no wallet"):
+        await ledger.topup("t1", D(1))
+    with pytest.raises(BadRecord, match="Idempotency-Key has 10,000 characters"):
+        await ledger.topup("t1", D(1), idempotency="x" * 10_000)
+    with pytest.raises(BadRecord, match="by holds a NUL"):
+        await ledger.topup("t1", D(1), by="\0")
+    with pytest.raises(BadRecord, match="positive"):
+        await ledger.topup("t1", D(1), kind="charge")
+    assert (await ledger.page(Entry)).items == ()
+
+
+async def test_ids_of_reservations_are_checked_before_they_are_stored(ledger: SqlLedger) -> None:
+    """As all other names."""
+    await paid(ledger)
+
+    with pytest.raises(BadRecord, match=r"Reservation\.id holds a NUL"):
+        await ledger.reserve("a\0", "t1", D(1), ttl=60)
+    with pytest.raises(BadRecord, match=r"Reservation\.id has 300"):
+        await ledger.reserve("x" * 300, "t1", D(1), ttl=60)
+    for id in ("a\0", "x" * 10_000, "\ud800"):
+        with pytest.raises(Missing):
+            await ledger.settle(id, D(1))
+        with pytest.raises(Missing):
+            await ledger.release(id)
+        assert (await ledger.spend(id, "total")).spent == 0
+    with pytest.raises(BadRecord, match=r"Budget\.limit"):
+        await ledger.reserve("r1", "t1", D(1), ttl=60, budget=budget("NaN"))
+    assert (await wallet(ledger)).reserved == 0
