@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from compatgw.errors import GatewayError
     from compatgw.gateway import Gateway, from_config
     from compatgw.policy.access import Principal
+    from compatgw.state.base import StateError
     from compatgw.web.identify import anonymous
 
-__all__ = ["ConfigError", "Gateway", "GatewayError", "Principal", "__version__", "anonymous", "from_config"]
+__all__ = ["ConfigError", "Gateway", "GatewayError", "Principal", "StateError", "__version__", "anonymous", "from_config"]
 
 _HOMES = {
     "ConfigError": "compatgw.config",
     "Gateway": "compatgw.gateway",
     "GatewayError": "compatgw.errors",
     "Principal": "compatgw.policy.access",
+    "StateError": "compatgw.state.base",
     "anonymous": "compatgw.web.identify",
     "from_config": "compatgw.gateway",
 }

@@ -32,6 +32,8 @@ MIB = 1024 * 1024
 # Read before there are settings, or by somebody else.
 _NOT_SETTINGS = ("COMPATGW_CONFIG", "COMPATGW_RECORDINGS", "COMPATGW_TESTING")
 _STRICT = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+# Up to it, all levels of all limits are exact numbers everywhere.
+Limit = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
 class ConfigError(ValueError):
@@ -74,12 +76,16 @@ class ModelSettings:
         max_output: Most tokens that the model writes.
         context: Most tokens that it takes in.
         traits: Facts for the dialect that differ from its own table.
+        price: What it costs, in the currency of `[money]`, as text: `input`, `cached_input`, `cache_write`,
+            `output` and `reasoning` per million tokens, `per_image`, `per_request`, and `above`, a list of
+            the same with `tokens`, from how many input tokens on. Default: the catalogue's.
     """
 
     target: str | None = None
     max_output: Annotated[int, Field(ge=1)] | None = None
     context: Annotated[int, Field(ge=1)] | None = None
     traits: dict[str, Any] = field(default_factory=dict)
+    price: dict[str, Any] = field(default_factory=dict)
 
 
 @with_config(_STRICT)
@@ -89,13 +95,115 @@ class KeySettings:
 
     Attributes:
         key: What the caller sends.
-        name: For logs and usage; never the key itself.
+        name: For logs and usage; never the key itself. Keys of one name share their limits.
         models: Globs of model ids that this key may use. Default: all.
+        team: Id of a team of the ledger, whose models, plan and wallet then hold, too.
+        scopes: What it may call: `chat`, `embeddings`, ..., or `admin` alone. Default: all but `admin`.
+        plan: Name of a plan whose limits are its own.
+        requests: Calls a minute. tokens: Tokens a minute. concurrency: Calls at one time.
     """
 
     key: SecretStr
     name: str = "key"
     models: list[str] = field(default_factory=lambda: ["*"])
+    team: str | None = None
+    scopes: list[str] = field(default_factory=lambda: ["*"])
+    plan: str | None = None
+    requests: Limit | None = None
+    tokens: Limit | None = None
+    concurrency: Limit | None = None
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanSettings:
+    """`[plans.NAME]`: limits under a name; a plan of the same name in the ledger wins.
+
+    Attributes:
+        requests: Calls a minute. tokens: Tokens a minute. concurrency: Calls at one time. Default: no limit.
+    """
+
+    requests: Limit | None = None
+    tokens: Limit | None = None
+    concurrency: Limit | None = None
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateSettings:
+    """`[state]`: where records and counters are kept.
+
+    Attributes:
+        ledger: `sqlite:///compatgw.db` or `postgresql://user:password@host/name`: teams, keys, wallets,
+            usage. Default: none; `compatgw serve` and the commands for keys then use `sqlite:///compatgw.db`.
+        counters: `redis://host:6379/0`, `rediss://...`, `unix:///path`: limits shared by all processes.
+            Default: in memory, of this process.
+        on_counters_loss: While that server is away: `local` limits of this process, or `refuse` with 503.
+        key_prefix: What minted keys begin with.
+        old_key_prefixes: What keys that were minted before begin with.
+        key_ring: Seals teams' own provider keys: `id:` and 32 bytes in base64, the newest first, joined by commas.
+        usage_days: Days that usage rows are kept. audit_days: Days that the audit log is kept. 0: for ever.
+    """
+
+    ledger: SecretStr | None = None
+    counters: SecretStr | None = None
+    on_counters_loss: Literal["local", "refuse"] = "local"
+    key_prefix: Annotated[str, Field(min_length=1, max_length=32)] = "cgw-"
+    old_key_prefixes: list[str] = field(default_factory=list)
+    key_ring: SecretStr | None = None
+    usage_days: Annotated[int, Field(ge=0)] = 400
+    audit_days: Annotated[int, Field(ge=0)] = 0
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneySettings:
+    """`[money]`: what calls cost.
+
+    Attributes:
+        currency: Of prices, wallets and budgets.
+        unpriced: A model without a price, called by a team with a wallet or a key with a budget: `refuse`
+            with 403 `model_not_priced`, or `free`.
+        output_cap: Output tokens that are reserved for a call that names no maximum; of token limits, also
+            the most for one that does.
+    """
+
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3,8}$")] = "USD"
+    unpriced: Literal["refuse", "free"] = "refuse"
+    output_cap: Annotated[int, Field(ge=1)] = 4096
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    """`[[oidc]]`: an issuer whose tokens are taken beside keys.
+
+    Attributes:
+        issuer: Exactly as in the tokens' `iss`.
+        audience: One of these must be in `aud`.
+        jwks_url: Where its keys are. Default: as `<issuer>/.well-known/openid-configuration` says.
+        algorithms: That tokens may be signed with; only ones with public keys.
+        leeway: Seconds that clocks may differ.
+        team_claim: The claim that names the team; dots lead into objects.
+        teams: Value of that claim to the id of a team. Default: the value is the id.
+        team: The team of tokens without that claim. Default: they are refused.
+        scopes: What callers may call. models: Globs of model ids that they may use.
+        plan: Name of a plan whose limits each subject has of its own.
+    """
+
+    issuer: str
+    audience: Annotated[list[str], Field(min_length=1)]
+    jwks_url: str | None = None
+    algorithms: list[
+        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+    ] = field(default_factory=lambda: ["RS256", "ES256"])
+    leeway: Annotated[float, Field(ge=0, le=300)] = 30.0
+    team_claim: str = "team"
+    teams: dict[str, str] = field(default_factory=dict)
+    team: str | None = None
+    scopes: list[str] = field(default_factory=lambda: ["*"])
+    models: list[str] = field(default_factory=lambda: ["*"])
+    plan: str | None = None
 
 
 @with_config(_STRICT)
@@ -143,6 +251,10 @@ class Settings:
         max_answer: Largest answer that is not streamed, bytes.
         max_in_flight: Calls at one time; more are refused with 503 at once.
         timeouts: Bounds of every wait.
+        state: Where records and counters are kept.
+        money: What calls cost.
+        plans: Limits by name, beside `starter`, `professional` and `enterprise`.
+        oidc: Issuers whose tokens are taken beside keys.
         scopes: First path segment to the providers that it shows (`/claude/v1/...`).
         hosts: Host header to a scope (`claude.example.com` to `claude`).
         cors_origins: Origins that browsers may call from; `["*"]` for any. Default: none.
@@ -161,6 +273,10 @@ class Settings:
     max_answer: Annotated[int, Field(ge=1024)] = 64 * MIB
     max_in_flight: Annotated[int, Field(ge=1)] = 1000
     timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
+    state: StateSettings = field(default_factory=StateSettings)
+    money: MoneySettings = field(default_factory=MoneySettings)
+    plans: dict[str, PlanSettings] = field(default_factory=dict)
+    oidc: list[OidcSettings] = field(default_factory=list)
     scopes: dict[str, list[str]] = field(default_factory=_scopes)
     hosts: dict[str, str] = field(default_factory=dict)
     cors_origins: list[str] = field(default_factory=list)
@@ -205,7 +321,7 @@ def load(
 
 def _is_branch(part: int | str) -> bool:
     """True for what pydantic adds to a location to name a branch of a union."""
-    return isinstance(part, str) and part in {"str", "secret-str", "ModelSettings", "KeySettings"}
+    return isinstance(part, str) and part in {"str", "secret-str", "ModelSettings", "KeySettings", "PlanSettings"}
 
 
 def _from_file(config: str | os.PathLike[str] | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:

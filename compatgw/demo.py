@@ -1,6 +1,6 @@
 """`compatgw demo`: a gateway over `compatgw_testing`'s fakes, in one process, without key or network.
 
-What does not live here: serving (`cli.py`).
+What does not live here: serving (`cli/serve.py`).
 """
 
 from __future__ import annotations

@@ -4,11 +4,15 @@
     +-- InvalidRequest           400 invalid_request_error / invalid_value, invalid_type, ...
     |   +-- UnsupportedParameter 400 ... / unsupported_parameter
     +-- Unauthenticated          401 authentication_error / invalid_api_key, missing_api_key
-    +-- Forbidden                403 permission_error / model_not_allowed, insufficient_scope
+    +-- InsufficientQuota        402 insufficient_quota / insufficient_balance
+    +-- Forbidden                403 permission_error / model_not_allowed, insufficient_scope, ...
     +-- NotFound                 404 not_found_error / model_not_found, unknown_endpoint
     +-- MethodNotAllowed         405 invalid_request_error / method_not_allowed
+    +-- Conflict                 409 invalid_request_error / idempotency_conflict, changed, duplicate
+    +-- PreconditionFailed       412 invalid_request_error / changed
     +-- RequestTooLarge          413 invalid_request_error / request_too_large
     +-- UnsupportedMediaType     415 invalid_request_error / unsupported_media_type
+    +-- RateLimited              429 requests, tokens / rate_limit_exceeded
     +-- Overloaded               503 upstream_error / overloaded
     +-- StreamingDisabled        501 not_implemented_error / streaming_disabled
     +-- UpstreamFailure          502 upstream_error / upstream_error
@@ -52,10 +56,14 @@ class GatewayError(Exception):
         code: Overrides the class's code.
         retry_after: Seconds until a retry is worth while; becomes the `Retry-After` header.
         should_retry: Sent as `x-should-retry` when not None, which official SDKs obey.
+
+    Attributes:
+        headers: Further headers of the answer.
     """
 
     status: int = 500
-    type: ClassVar[str] = "server_error"
+    type: str = "server_error"
+    headers: tuple[tuple[str, str], ...] = ()
     default_code: ClassVar[str] = "internal_error"
 
     def __init__(
@@ -101,6 +109,14 @@ class Unauthenticated(GatewayError):
     default_code = "invalid_api_key"
 
 
+class InsufficientQuota(GatewayError):
+    """The team's wallet or the key's budget is spent: 402. Trying again does not help."""
+
+    status = 402
+    type = "insufficient_quota"
+    default_code = "insufficient_balance"
+
+
 class Forbidden(GatewayError):
     """The key is good, but not for this: 403."""
 
@@ -123,6 +139,22 @@ class MethodNotAllowed(GatewayError):
     status = 405
     type = "invalid_request_error"
     default_code = "method_not_allowed"
+
+
+class Conflict(GatewayError):
+    """What is there does not allow it: 409."""
+
+    status = 409
+    type = "invalid_request_error"
+    default_code = "idempotency_conflict"
+
+
+class PreconditionFailed(GatewayError):
+    """The record is not the version that `If-Match` names: 412."""
+
+    status = 412
+    type = "invalid_request_error"
+    default_code = "changed"
 
 
 class RequestTooLarge(GatewayError):
@@ -149,8 +181,28 @@ class StreamingDisabled(GatewayError):
     default_code = "streaming_disabled"
 
 
+class RateLimited(GatewayError):
+    """A limit of the caller's own is reached: 429.
+
+    Args:
+        kind: Which: `requests` (calls at one time count as such) or `tokens`.
+        headers: The `x-ratelimit-*` family.
+    """
+
+    status = 429
+    type = "requests"
+    default_code = "rate_limit_exceeded"
+
+    def __init__(
+        self, message: str, *, kind: str, retry_after: float, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.type = kind
+        self.headers = headers
+
+
 class Overloaded(GatewayError):
-    """Too many calls in flight here: 503, shed at once rather than queued."""
+    """Too many calls in flight here, or what they need does not answer: 503, shed at once rather than queued."""
 
     status = 503
     type = "upstream_error"

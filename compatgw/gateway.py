@@ -18,22 +18,20 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-from pydantic import TypeAdapter, ValidationError
 from typing_extensions import Unpack
 
+from compatgw import assembly
 from compatgw import config as settings_module
 from compatgw.client import BASE_URL, client
-from compatgw.config import ConfigError, KeySettings, ProviderSettings, Settings
-from compatgw.dialects.base import Quirks
-from compatgw.dialects.table import DIALECTS
+from compatgw.config import ConfigError
 from compatgw.flow.call import House
+from compatgw.flow.chores import Chores
+from compatgw.flow.credentials import OwnKeys
 from compatgw.flow.health import Health
-from compatgw.policy.access import Principal
-from compatgw.policy.plan import Deployment, Directory, OwnModel, plan
-from compatgw.providers import auth, catalogue
-from compatgw.providers.table import PROVIDERS, Provider, generic
+from compatgw.flow.tasks import Tasks
+from compatgw.policy.plan import plan
+from compatgw.state.base import StateError
 from compatgw.surfaces import chat
-from compatgw.upstream.client import Endpoint, UpstreamClient
 from compatgw.version import __version__
 from compatgw.web.identify import Identify
 from compatgw.web.routes import Router
@@ -47,7 +45,9 @@ if TYPE_CHECKING:
     import httpx2
     import openai
 
+    from compatgw.assembly import Records
     from compatgw.web.identify import Authenticate
+    from compatgw.web.routes import Endpoint as BranchEndpoint
     from compatgw.web.visit import Receive, Send
 
 _log = logging.getLogger("compatgw")
@@ -69,6 +69,10 @@ class Overrides(TypedDict, total=False):
     max_answer: int
     max_in_flight: int
     timeouts: Mapping[str, float]
+    state: Mapping[str, object]
+    money: Mapping[str, object]
+    plans: Mapping[str, Mapping[str, object]]
+    oidc: Sequence[Mapping[str, object]]
     scopes: Mapping[str, Sequence[str]]
     hosts: Mapping[str, str]
     cors_origins: Sequence[str]
@@ -111,19 +115,13 @@ class Gateway:
             if scope not in self.settings.scopes:
                 raise ConfigError(f"Setting 'hosts': '{host}' leads to '{scope}', which is not one of 'scopes'.")
         chat.validator()
-        deployments, endpoints = _deploy(self.settings, env)
-        try:
-            upstream = UpstreamClient(
-                transport=self.settings.transport,
-                http_client=http_client,
-                connect_timeout=self.settings.timeouts.connect,
-                user_agent=f"compatgw/{__version__}",
-            )
-        except ValueError as error:
-            raise ConfigError(str(error)) from None
-        directory = Directory(
-            self.settings.name, deployments, _own_models(self.settings), catalogue.load(), frozenset(PROVIDERS)
+        new_id = ids or _ids(random)
+        deployments, endpoints = assembly.deployments_of(self.settings, env)
+        upstream = assembly.upstream_of(self.settings, http_client)
+        self._records = records = assembly.records_of(
+            self.settings, clock=clock, ids=new_id, providers=tuple(endpoints)
         )
+        directory = assembly.directory_of(self.settings, deployments)
         house = House(
             settings=self.settings,
             directory=directory,
@@ -131,19 +129,29 @@ class Gateway:
             endpoints=endpoints,
             upstream=upstream,
             health=Health(deployments),
+            counters=assembly.counters_of(self.settings),
+            ledger=records.ledger if records is not None else None,
+            prices=assembly.prices_of(self.settings),
+            own_keys=OwnKeys(records.ring if records is not None else None),
+            tasks=Tasks(),
             clock=clock,
             monotonic=time.monotonic,
-            ids=ids or _ids(random),
+            ids=new_id,
         )
         self._house = house
-        identify = Identify(_keys(self.settings), authenticate)
+        identify = Identify(
+            assembly.witnesses_of(self.settings, records, upstream, authenticate, clock),
+            plans=assembly.plans_of(self.settings),
+            clock=clock,
+        )
         if identify.closed:
             _log.warning(
                 "This gateway has no keys: every model route answers 401. Configure keys=[...], pass authenticate=, "
                 "or open it to all with authenticate=compatgw.anonymous."
             )
-        self._site = Site(house, identify, __version__)
-        self._router = Router(self._site)
+        chores = None if records is None else Chores(records.ledger, self.settings.state, clock=clock)
+        self._site = Site(house, identify, __version__, chores)
+        self._router = Router(self._site, {} if records is None else {"/api/admin": _admin(records)})
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -170,6 +178,11 @@ class Gateway:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                try:
+                    await self.open()
+                except StateError as error:
+                    await send({"type": "lifespan.startup.failed", "message": f"compatgw: {error}"})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 self._site.open = False
@@ -177,11 +190,32 @@ class Gateway:
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
+    async def open(self) -> None:
+        """Connects to the ledger, if there is one, so that what is wrong with it shows now. The first call does it, too.
+
+        Raises:
+            compatgw.StateError: It cannot be reached, or its schema is not the one of this version.
+        """
+        if self._house.ledger is not None:
+            await self._house.ledger.open()
+
     async def aclose(self) -> None:
-        """Closes connections to upstreams of the running loop. Idempotent; a later call opens them anew."""
-        await self._house.upstream.aclose()
+        """Finishes what calls of the running loop have left to do, and closes its connections.
+
+        Idempotent; a later call opens them anew.
+        """
+        house = self._house
+        await house.tasks.aclose()
+        if self._site.chores is not None:
+            await self._site.chores.aclose()
+        if house.ledger is not None:
+            await house.ledger.aclose()
+        await house.counters.aclose()
+        await self._site.identify.aclose()
+        await house.upstream.aclose()
 
     async def __aenter__(self) -> Gateway:
+        await self.open()
         return self
 
     async def __aexit__(
@@ -236,86 +270,22 @@ def from_config() -> Gateway:
 
 
 def _ids(random: random_module.Random | None) -> Callable[[], str]:
-    # Ids tell calls apart, they guard nothing: one seed from the system, not a system call each.
-    source = random or random_module.Random(secrets.randbits(256))
-    return lambda: f"{source.getrandbits(96):024x}"
+    if random is not None:
+        return lambda: f"{random.getrandbits(96):024x}"
+    # One seed from the system, not a system call each; a server that forks must not give two processes the same.
+    source, process = random_module.Random(secrets.randbits(256)), os.getpid()
+
+    def new() -> str:
+        nonlocal source, process
+        if os.getpid() != process:
+            source, process = random_module.Random(secrets.randbits(256)), os.getpid()
+        return f"{source.getrandbits(96):024x}"
+
+    return new
 
 
-def _keys(settings: Settings) -> list[tuple[str, Principal]]:
-    keys = []
-    for number, entry in enumerate(settings.keys):
-        if isinstance(entry, KeySettings):
-            keys.append((entry.key.get_secret_value(), Principal(name=entry.name, models=tuple(entry.models))))
-        else:
-            keys.append((entry.get_secret_value(), Principal(name=f"key-{number + 1}")))
-    return keys
+def _admin(records: Records) -> BranchEndpoint:
+    # What it needs to read and write documents is only for gateways that have a ledger.
+    from compatgw.admin.api import AdminApi
 
-
-def _own_models(settings: Settings) -> dict[str, OwnModel]:
-    own = {}
-    for name, entry in settings.models.items():
-        if isinstance(entry, str):
-            own[name] = OwnModel(entry)
-        else:
-            own[name] = OwnModel(entry.target or name, entry.max_output, entry.context, entry.traits)
-    return own
-
-
-def _deploy(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, Deployment], dict[str, Endpoint]]:
-    """The active providers: those of the settings, or every known one whose key is in the environment."""
-    wanted = dict(settings.providers) or {
-        row.name: ProviderSettings()
-        for row in PROVIDERS.values()
-        if row.base_url and not row.local and _secret(row, environ)
-    }
-    deployments, endpoints = {}, {}
-    for name, own in wanted.items():
-        row = PROVIDERS.get(name) or generic(name, own.base_url or "")
-        dialect = DIALECTS.get(own.dialect or row.dialect)
-        if dialect is None:
-            known = ", ".join(sorted(DIALECTS))
-            raise ConfigError(f"Setting 'providers.{name}.dialect': '{own.dialect}' is not one of {known}.")
-        deployments[name] = Deployment(name, dialect, _quirks(name, row.quirks, own.quirks), tuple(own.models))
-        endpoints[name] = _endpoint(name, row, own, environ)
-    return deployments, endpoints
-
-
-def _endpoint(name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str]) -> Endpoint:
-    if own.app is not None and not callable(own.app):
-        raise ConfigError(f"Setting 'providers.{name}.app' must be an ASGI application.")
-    base_url = (own.base_url or row.base_url).rstrip("/")
-    if not base_url:
-        raise ConfigError(f"Setting 'providers.{name}.base_url' is needed. {row.note}".rstrip())
-    if not base_url.startswith(("http://", "https://")):
-        raise ConfigError(f"Setting 'providers.{name}.base_url' must begin with https:// or http://.")
-    secret = own.api_key.get_secret_value() if own.api_key is not None else _secret(row, environ)
-    scheme = own.auth or row.auth
-    if not secret and scheme != "none" and not row.local and own.app is None:
-        where = f"the variable {row.key_env[0]} or " if row.key_env else ""
-        raise ConfigError(
-            f"Provider '{name}' has no key: set {where}'providers.{name}.api_key' (auth = \"none\": no key)."
-        )
-    try:
-        signed = auth.headers(scheme, secret) if secret else ()
-    except ValueError as error:
-        raise ConfigError(f"Setting 'providers.{name}.api_key': {error}") from None
-    return Endpoint(name, base_url, (*row.headers, *own.headers.items(), *signed), secret, own.app)
-
-
-def _secret(row: Provider, environ: Mapping[str, str]) -> str:
-    return next((environ[variable] for variable in row.key_env if environ.get(variable)), "")
-
-
-def _quirks(name: str, row: Quirks, own: Mapping[str, Any]) -> Quirks:
-    if not own:
-        return row
-    known = sorted(Quirks.__dataclass_fields__)
-    for member in own:
-        if member not in known:
-            raise ConfigError(f"Setting 'providers.{name}.quirks.{member}' is not a quirk. Known: {', '.join(known)}.")
-    merged = {**{member: getattr(row, member) for member in known}, **own}
-    try:
-        return TypeAdapter(Quirks).validate_python(merged)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise ConfigError(f"Setting 'providers.{name}.quirks.{problem['loc'][0]}': {problem['msg']}.") from None
+    return AdminApi(records.office, records.ledger)

@@ -129,9 +129,7 @@ def _is_list(value: object) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
 
 
-def _mappings(
-    path: str, wanted: Mapping[object, object], got: Mapping[object, object], part: bool, label: str = ""
-) -> list[str]:
+def _mappings(path: str, wanted: Mapping[object, object], got: Mapping[object, object], part: bool) -> list[str]:
     lines: list[str] = []
     for name, value in wanted.items():
         here = f"{path}.{name}" if path else str(name)

@@ -23,6 +23,7 @@ Outcome = Literal["pending", "completed", "refused", "failed", "faulted", "clien
 # Of a call's headers, those that its author chose: the rest names hosts, versions, keys and moments.
 _KEPT = ("content-type", "anthropic-version", "anthropic-beta", "openai-organization", "openai-project", "openai-beta")
 _SECRET = ("key", "access_token")
+_NEVER = "the fake was never called; point the client's base URL at it"
 
 
 @dataclass(slots=True, kw_only=True, repr=False)
@@ -208,7 +209,7 @@ class Journal(Sequence[Call]):
             AssertionError: There was none.
         """
         if not self._calls:
-            raise AssertionError("the fake was never called")
+            raise AssertionError(_NEVER)
         return self._calls[-1]
 
     @property
@@ -225,7 +226,7 @@ class Journal(Sequence[Call]):
     def assert_called(self, times: int | None = None) -> Self:
         """There were so many calls; without a number: at least one."""
         if not self._calls:
-            raise AssertionError("the fake was never called")
+            raise AssertionError(_NEVER)
         if times is not None and len(self._calls) != times:
             raise AssertionError(f"expected {_count(times)}, the fake got {len(self._calls)}\n{self!r}")
         return self
@@ -255,9 +256,7 @@ class Journal(Sequence[Call]):
         Raises:
             TypeError: There is no such member.
         """
-        if len(self._calls) != 1:
-            raise AssertionError(f"expected one call, the fake got {len(self._calls)}\n{self!r}")
-        return self._as_expected(self._calls[0], expected)
+        return self._as_expected(self.assert_called_once(), expected)
 
     def assert_called_with(self, **expected: object) -> Call:
         """The latest call, which is as expected; `assert_called_once_with` says what can be."""
@@ -269,7 +268,7 @@ class Journal(Sequence[Call]):
         if found:
             return found[0]
         if not self._calls:
-            raise AssertionError("the fake was never called")
+            raise AssertionError(_NEVER)
         judged = [(differences(expected, one), one) for one in self._calls]
         lines, nearest = min(judged, key=lambda one: len(one[0]))
         raise AssertionError(

@@ -6,32 +6,26 @@ fixtures (`plugin.py`).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from compatgw_testing.clock import VirtualClock
+from compatgw_testing.doors.lifespan import answer_lifespan
 from compatgw_testing.fakes import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
-from compatgw_testing.fakes.delivery import lifespan
 from compatgw_testing.fakes.openai.habits import HABITS
-from compatgw_testing.script import ScriptError
 from compatgw_testing.verdict import graded
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
     from typing import Any, Self, Unpack
 
+    from compatgw_testing.doors.exchange import Receive, Send
     from compatgw_testing.fakes import Fake
-    from compatgw_testing.fakes.delivery import Receive, Send
     from compatgw_testing.fakes.scripted import Unscripted
     from compatgw_testing.journal import Call
     from compatgw_testing.verdict import Grade, Limits
 
-
-class _Ways(TypedDict):
-    seed: int | str
-    unscripted: Unscripted
-    clock: VirtualClock
-
-
+Made = TypeVar("Made", bound="Fake")
 DIALECTS = ("openai", "anthropic", "gemini", "cohere")
 # The key that each fake accepts, by the name of the fake.
 KEYS = {
@@ -73,23 +67,17 @@ class FakeLLM:
     @property
     def anthropic(self) -> FakeAnthropic:
         """The fake of Anthropic."""
-        fake = self._fakes.get("anthropic") or self._new("anthropic", FakeAnthropic(**self._ways))
-        assert isinstance(fake, FakeAnthropic)
-        return fake
+        return self._of("anthropic", FakeAnthropic)
 
     @property
     def gemini(self) -> FakeGemini:
         """The fake of Gemini."""
-        fake = self._fakes.get("gemini") or self._new("gemini", FakeGemini(**self._ways))
-        assert isinstance(fake, FakeGemini)
-        return fake
+        return self._of("gemini", FakeGemini)
 
     @property
     def cohere(self) -> FakeCohere:
         """The fake of Cohere."""
-        fake = self._fakes.get("cohere") or self._new("cohere", FakeCohere(**self._ways))
-        assert isinstance(fake, FakeCohere)
-        return fake
+        return self._of("cohere", FakeCohere)
 
     def vendor(self, name: str) -> FakeOpenAI:
         """The fake of a vendor that speaks OpenAI's protocol, in that vendor's ways: `groq`, `mistral`, ...
@@ -97,13 +85,7 @@ class FakeLLM:
         Raises:
             ScriptError: There are no ways of this name.
         """
-        if name not in HABITS:
-            raise ScriptError(
-                f"no vendor {name!r} speaks OpenAI's protocol here; there are {', '.join(sorted(HABITS))}"
-            )
-        fake = self._fakes.get(name) or self._new(name, FakeOpenAI(habit=name, **self._ways))
-        assert isinstance(fake, FakeOpenAI)
-        return fake
+        return self._of(name, partial(FakeOpenAI, habit=name))
 
     def dialect(self, name: str) -> Fake:
         """The fake of a dialect or vendor by name."""
@@ -162,7 +144,7 @@ class FakeLLM:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves every fake under its name, as an ASGI application: `/openai/v1/...`, `/gemini/v1/...`."""
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            await answer_lifespan(receive, send)
             return
         root = str(scope.get("root_path", ""))
         name, _, _ = str(scope["path"]).removeprefix(root).lstrip("/").partition("/")
@@ -173,10 +155,8 @@ class FakeLLM:
             return
         await self.dialect(name)({**scope, "root_path": f"{root}/{name}"}, receive, send)
 
-    @property
-    def _ways(self) -> _Ways:
-        return {"seed": self.seed, "unscripted": self._unscripted, "clock": self.clock}
-
-    def _new(self, name: str, fake: Fake) -> Fake:
-        self._fakes[name] = fake
-        return fake
+    def _of(self, name: str, make: Callable[..., Made]) -> Made:
+        """The fake of this name, which is always of one kind."""
+        if name not in self._fakes:
+            self._fakes[name] = make(seed=self.seed, unscripted=self._unscripted, clock=self.clock)
+        return cast("Made", self._fakes[name])

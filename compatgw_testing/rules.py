@@ -13,10 +13,10 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 from compatgw_testing import script
-from compatgw_testing.script import Script, Step, Turn, dump
+from compatgw_testing.script import Step, Turn, dump
 from compatgw_testing.verbs import Verbs
 
 if TYPE_CHECKING:
@@ -235,24 +235,16 @@ class Rule(Verbs):
     def __init__(
         self, when: When, known: Callable[[Step], Step], *, repeat: bool = False, before: Sequence[When] = ()
     ) -> None:
+        super().__init__()
         self.surface: Surface = when.get("surface", "chat")
         earlier = [one for turn, given in enumerate(before) for one in _earlier(turn, given)]
         self.conditions = (*conditions_of(when), *earlier)
-        self.script = Script()
         self.repeat = repeat
         self.played = 0
-        self._known = known
+        self._check = known
 
-    def enqueue(self, *steps: Step, times: int = 1) -> Self:
-        """Appends steps to the rule's script; when all are played, the rule is spent."""
-        for step in steps:
-            self.script.add(self._known(step), times)
-        return self
-
-    def always(self, step: Step | str) -> Self:
-        """Answers so each time the rule fits and its script has nothing else."""
-        self.script.stand(script.reply(step) if isinstance(step, str) else self._known(step))
-        return self
+    def _known(self, step: Step) -> Step:
+        return self._check(step)
 
     @property
     def specificity(self) -> tuple[int, int]:

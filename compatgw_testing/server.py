@@ -9,7 +9,10 @@ What does not live here: what is served; breaking one connection (`doors/breakab
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+import sys
+import threading
 from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
@@ -22,8 +25,8 @@ from compatgw_testing.doors.crossroads import Crossroads
 from compatgw_testing.doors.loopthread import LoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import TracebackType
+    from collections.abc import Callable, Iterator
+    from types import FrameType, TracebackType
 
     from compatgw_testing.doors.exchange import App
 
@@ -184,3 +187,21 @@ class FakeServer:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def stand(server: FakeServer, welcome: Callable[[str], str]) -> None:
+    """Serves until SIGINT or SIGTERM; prints what `welcome` says of the origin once it does."""
+    over = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        over.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with server:
+            sys.stdout.write(welcome(server.origin))
+            sys.stdout.flush()
+            over.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from compatgw_testing import script
-from compatgw_testing.script import Raw
+from compatgw_testing.script import Raw, Script
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,17 +22,27 @@ if TYPE_CHECKING:
 class Verbs(ABC):
     """Appends steps to a script, each in one line."""
 
+    def __init__(self) -> None:
+        self.script = Script()
+
     @abstractmethod
+    def _known(self, step: Step) -> Step:
+        """`step`, unless the vendor has no answer for the way it fails, or there is nothing that could go wrong."""
+
     def enqueue(self, *steps: Step, times: int = 1) -> Self:
         """Appends steps to the script, each to be played `times` times.
 
         Raises:
             ScriptError: A failure has a name that this vendor does not know.
         """
+        for step in steps:
+            self.script.add(self._known(step), times)
+        return self
 
-    @abstractmethod
     def always(self, step: Step | str) -> Self:
         """Answers so whenever nothing else is scripted here."""
+        self.script.stand(script.reply(step) if isinstance(step, str) else self._known(step))
+        return self
 
     def reply(self, text: str | None = None, *, times: int = 1, **members: Unpack[ReplyMembers]) -> Self:
         """Answers a call with text, and with what else `ReplyMembers` names."""

@@ -1,4 +1,4 @@
-"""What all tests share: a real server, a gated upstream, and no provider key of the machine."""
+"""What all tests share: real servers, a gated upstream, and no provider key of the machine."""
 
 import os
 import socket
@@ -9,7 +9,11 @@ from typing import Any
 import pytest
 import uvicorn
 
+from compatgw.state.secrets import Hasher
 from tests.gated import GatedUpstream
+from tests.servers import clock, empty_ledger, ledger_url, postgres_url, redis_url, sqlite_template
+
+__all__ = ["clock", "empty_ledger", "ledger_url", "postgres_url", "redis_url", "sqlite_template"]
 
 
 @pytest.fixture(autouse=True)
@@ -18,6 +22,12 @@ def _no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         mine = name.startswith("COMPATGW_") and name != "COMPATGW_RECORDINGS"
         if mine or name.endswith(("_API_KEY", "_TOKEN", "_BASE_URL")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _keys_are_proved_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Argon2id at full cost is for attackers; `tests/state/test_secrets.py` looks at what it costs.
+    monkeypatch.setattr(Hasher.__init__, "__kwdefaults__", {"time_cost": 1, "memory_cost": 8, "parallelism": 1})
 
 
 @pytest.fixture

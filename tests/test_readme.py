@@ -1,10 +1,12 @@
 """Everything that the README shows is run."""
 
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -47,6 +49,34 @@ async def test_the_in_process_example_asks(gateway: object) -> None:
     space: dict[str, object] = {}
     exec(blocks("python")[2].replace("my-key", "test-key"), space)  # noqa: S102 - our own README
     assert await space["ask"](gateway, "Hello?")  # type: ignore[operator]
+
+
+async def test_the_ledger_example_manages_and_prices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its administrator makes a team and a key, which sees the model with the price."""
+    monkeypatch.chdir(tmp_path)
+    space: dict[str, Any] = {}
+    exec(next(block for block in blocks("python") if '"ledger"' in block), space)  # noqa: S102 - our own README
+    async with space["gateway"] as gateway:
+        async with gateway.client(api_key="admin-key") as ops:
+            await ops.post("/api/admin/teams", json={"id": "acme", "name": "Acme"})
+            made = await ops.post("/api/admin/keys", json={"team": "acme", "name": "app"})
+            refused = await ops.get("/v1/models/fast")
+        async with gateway.client(api_key=made.json()["key"]) as client:
+            seen = await client.get("/v1/models/fast")
+    assert made.status_code == 201
+    assert seen.json()["id"] == "fast"
+    assert refused.status_code == 200
+
+
+def test_the_management_commands_run(tmp_path: Path) -> None:
+    """One after the other, in an empty folder, as they stand there."""
+    block = re.search(r"^<!-- commands: management -->\n```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    for line in block.group(1).splitlines():
+        command = [sys.executable, "-m", *shlex.split(line)]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert (tmp_path / "compatgw.db").is_file()
 
 
 def test_the_pytest_examples_pass(tmp_path: Path) -> None:

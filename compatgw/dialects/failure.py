@@ -16,7 +16,9 @@ What does not live here: retrying, and the redaction of secrets (`upstream/clien
 from __future__ import annotations
 
 import email.utils
+import math
 import re
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -49,6 +51,11 @@ _ACCOUNT = re.compile(
     r"|arrearage",
     re.IGNORECASE,
 )
+# In a 400 the caller's own words may come back: what is quoted does not count, and no word alone does.
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
+_BILLING = re.compile(
+    r"billing(?! ?(account|details|hard|is|not|has|to be|.{0,20}(enabl|disabl|inactive)))", re.IGNORECASE
+)
 _CREDENTIAL = re.compile(
     r"api[ _-]?key (not valid|expired|is invalid|not found)|api_key_invalid|invalid[ _-]api[ _-]?(key|token)"
     r"|incorrect api key|invalid_authentication|unauthorized|no auth credentials",
@@ -71,6 +78,8 @@ _BLOCKED_CODE = "1301"
 _RATE = re.compile(r"rate.?limit|tokens per (minute|day)|too many requests", re.IGNORECASE)
 _TAGS = re.compile(r"<[^>]{0,512}>")
 _TEXT_LIMIT = 300
+# Seconds: a week. Longer waits are no times that anybody keeps.
+_LONGEST = 604_800.0
 
 
 def judge(
@@ -134,6 +143,8 @@ def _operators(status: int, text: str, code: str, where: str, retry_after: float
             should_retry=False,
             upstream_status=status,
         )
+    if status == 400:
+        text = _BILLING.sub("", _QUOTED.sub("", text))
     if status == 402 or (status in (400, 429) and (code == _ACCOUNT_CODE or _ACCOUNT.search(text))):
         return UpstreamUnavailable(
             f"{where} is not serving this gateway's account at the moment: its quota or balance is used up.",
@@ -236,21 +247,32 @@ def retry_after(headers: Mapping[str, str], now: float | None = None) -> float |
         headers: The answer's, names in lower case.
         now: Seconds since 1970 for the HTTP date form; without it the answer's own `Date` is used.
     """
+    milliseconds = _seconds(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
     value = headers.get("retry-after", "")
+    if (seconds := _seconds(value)) is not None:
+        return seconds
+    until, base = _moment(value), now if now is not None else _moment(headers.get("date", ""))
+    return max(0.0, until - base) if until is not None and base is not None else None
+
+
+def _seconds(value: str) -> float | None:
     try:
-        if "retry-after-ms" in headers:
-            return max(0.0, float(headers["retry-after-ms"]) / 1000)
-        if not value:
-            return None
-        return max(0.0, float(value))
+        number = float(value)
     except ValueError:
-        pass
-    try:
-        until = email.utils.parsedate_to_datetime(value).timestamp()
-        base = now if now is not None else email.utils.parsedate_to_datetime(headers["date"]).timestamp()
-    except (ValueError, KeyError):
         return None
-    return max(0.0, until - base)
+    # `nan` is a float, too, and no time.
+    return None if math.isnan(number) else min(max(0.0, number), _LONGEST)
+
+
+def _moment(date: str) -> float | None:
+    try:
+        moment = email.utils.parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    # A date without a zone ("-0000") is in universal time, wherever this machine stands.
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def from_body(status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamFailure:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import ChatCodec, Outgoing, StreamDecoder
     from compatgw.errors import GatewayError
     from compatgw.flow.call import Call, House
-    from compatgw.policy.plan import Route
     from compatgw.upstream.client import Endpoint
     from compatgw.upstream.transport import Reply
 
@@ -106,16 +105,18 @@ class _Way(NamedTuple):
     context: Context
 
 
-async def attempt(call: Call, house: House, route: Route) -> Answer | Live:
-    """Tries `route`.
+async def attempt(call: Call, house: House) -> Answer | Live:
+    """Tries the call's route.
 
     Raises:
         GatewayError: It did not deliver; nothing was sent to the client.
     """
+    route, endpoint = call.route, call.server
+    if route is None or endpoint is None:
+        raise RuntimeError("a call is tried after it was let in")
     codec = route.deployment.dialect.chat
     if codec is None:
         raise NotFound(f"{route.target.provider} has no chat completions.", code="unknown_endpoint")
-    endpoint = house.endpoints[route.deployment.name]
     call.outgoing = outgoing = codec.encode(call.request, route.target)
     context = Context(route.target, f"chatcmpl-{house.ids()}", int(house.clock()), outgoing.memo)
     way = _Way(call, house, endpoint, codec, outgoing, context)

@@ -10,13 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from compatgw.config import Settings
     from compatgw.dialects.base import Outgoing, Policy
     from compatgw.errors import GatewayError
+    from compatgw.flow.credentials import OwnKeys
     from compatgw.flow.health import Health
     from compatgw.flow.patience import Patience
-    from compatgw.policy.access import Principal
+    from compatgw.flow.tasks import Tasks
+    from compatgw.policy.access import Caller
     from compatgw.policy.plan import Directory, Route, Scope
+    from compatgw.providers.prices import Prices
+    from compatgw.state.base import Counters, Ledger, Level, Price
     from compatgw.surfaces.extensions import CallOptions
     from compatgw.upstream.client import Endpoint, UpstreamClient
     from compatgw.wire.chat import ChatRequest, Usage
@@ -24,8 +30,12 @@ if TYPE_CHECKING:
 Headers = tuple[tuple[str, str], ...]
 
 
+class ClientGone(Exception):
+    """The client left, or does not take what it is sent. Nobody is left to be told."""
+
+
 class Client(Protocol):
-    """Whoever waits for the answer; its methods send to it and wait until it has taken it."""
+    """Whoever waits for the answer; its methods send to it and wait until it has taken it, or raise `ClientGone`."""
 
     async def whole(self, headers: Headers, body: bytes) -> None:
         """A complete JSON answer."""
@@ -55,6 +65,11 @@ class House:
         endpoints: Where each active provider is reached.
         upstream: The way out.
         health: What was last seen of each provider.
+        counters: Limits.
+        ledger: Records and money; None in a gateway without.
+        prices: What models cost.
+        own_keys: Teams' own provider keys.
+        tasks: What is finished although nobody waits for it.
         clock: Seconds since 1970.
         monotonic: Seconds of a clock that never goes back.
         ids: A new random word at each call.
@@ -66,9 +81,45 @@ class House:
     endpoints: Mapping[str, Endpoint]
     upstream: UpstreamClient
     health: Health
+    counters: Counters
+    ledger: Ledger | None
+    prices: Prices
+    own_keys: OwnKeys
+    tasks: Tasks
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     ids: Callable[[], str]
+
+
+@dataclass(slots=True)
+class Ticket:
+    """What a call was let in with, and what it has come to.
+
+    Attributes:
+        uid: The call's own id in counters and ledger; a client's request id may come twice.
+        levels: The caller's limits when it was let in.
+        tokens: Reserved of the token limits. None: nothing was taken of any limit.
+        input: Input tokens, estimated.
+        price: What the model costs, None when not known.
+        held: Money is reserved under `uid`.
+        paid: Usage and charge are written.
+        used: Tokens that the call came to.
+        delivered: Characters of the answer that went to the client.
+        cost: What the call cost, once known.
+        renew_at: `House.monotonic` when its places among calls at one time have to be kept for longer; None without.
+    """
+
+    uid: str
+    levels: tuple[Level, ...] = ()
+    tokens: int | None = None
+    input: int = 0
+    price: Price | None = None
+    held: bool = False
+    paid: bool = False
+    used: int = 0
+    delivered: int = 0
+    cost: Decimal | None = None
+    renew_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -79,29 +130,48 @@ class Call:
         id: The request id that the client sees.
         request: The hub request.
         options: What the caller asked of the gateway itself.
-        principal: Who calls.
+        caller: Who calls.
         scope: Which providers are in sight.
         patience: Bounds every wait.
         started: `House.monotonic` when it came.
+        ticket: What it was let in with.
+        endpoint: The surface, for usage records.
         route: Where it goes, once planned.
+        server: Where that is reached, with the credential that pays.
+        byok: That credential is the team's own.
         outgoing: What was sent, once encoded.
         usage: Tokens, once known.
         first_token: Seconds until the first content of a stream.
         failure: Why it ended badly.
+        complete: All of the answer has come.
     """
 
     id: str
     request: ChatRequest
     options: CallOptions
-    principal: Principal
+    caller: Caller
     scope: Scope
     patience: Patience
     started: float
+    ticket: Ticket
+    endpoint: str = "chat"
     route: Route | None = None
+    server: Endpoint | None = None
+    byok: bool = False
     outgoing: Outgoing | None = None
     usage: Usage | None = None
     first_token: float | None = None
     failure: GatewayError | None = None
+    complete: bool = False
+
+    def use(self, server: Endpoint, *, byok: bool) -> None:
+        """Sends the next attempt to `server`."""
+        self.server, self.byok = server, byok
+
+    @property
+    def deployment(self) -> str:
+        """Name of the provider that it goes to, "" before that is known."""
+        return self.route.deployment.name if self.route is not None else ""
 
     @property
     def stream(self) -> bool:

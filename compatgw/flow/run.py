@@ -5,21 +5,26 @@ What does not live here: how a step is done.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from compatgw.dialects.base import Answer
-from compatgw.errors import GatewayError
-from compatgw.flow.admit import admit
+from compatgw.dialects.base import Answer, Piece
+from compatgw.errors import Blame, GatewayError, UpstreamFailure
+from compatgw.flow.admit import admit, hold, renew
 from compatgw.flow.attempt import Live, attempt
-from compatgw.flow.settle import settle
+from compatgw.flow.call import ClientGone
+from compatgw.flow.credentials import refused
+from compatgw.flow.settle import charge, cost_of, delivered, settle
+from compatgw.flow.storage import told
+from compatgw.policy import limits, money
+from compatgw.state.base import StateError
 from compatgw.surfaces import chat
 from compatgw.wire.sse import DONE, frame
 
 if TYPE_CHECKING:
-    from compatgw.dialects.base import Piece
     from compatgw.flow.call import Call, Client, Headers, House
+    from compatgw.wire.chat import Usage
 
 # Names of unknown members are the caller's own: they fill a header so far and no further.
 _HEADER = 2000
@@ -33,10 +38,8 @@ async def run(call: Call, house: House, client: Client) -> None:
             are told to the client inside its stream and are not raised.
     """
     try:
-        admit(call, house)
-        policy = call.options.unsupported or house.settings.unsupported
-        call.route = house.plan(call.request["model"], call.scope, policy)
-        answer = await attempt(call, house, call.route)
+        await admit(call, house)
+        answer = await _answer(call, house)
         if isinstance(answer, Live):
             await _relay(answer, call, house, client)
         else:
@@ -44,12 +47,42 @@ async def run(call: Call, house: House, client: Client) -> None:
     except GatewayError as failure:
         call.failure = failure
         raise
+    except StateError as error:
+        call.failure = told(error)
+        raise call.failure from error
+    except ClientGone:
+        raise
+    except Exception:
+        # Written down as what it is; the last layer of the web tells the client and the log.
+        call.failure = GatewayError("The gateway failed.")
+        raise
     finally:
-        settle(call, house)
+        await settle(call, house)
+
+
+async def _answer(call: Call, house: House) -> Answer | Live:
+    """The answer, with the team's own provider key where it has one; with the platform's only if the team allows it."""
+    try:
+        return await attempt(call, house)
+    except UpstreamFailure as failure:
+        if not call.byok or failure.blame in (Blame.CALLER, Blame.CONTEXT):
+            raise
+        account = call.caller.account
+        if account is None or not account.team.byok_fallback:
+            if failure.blame in (Blame.CREDENTIAL, Blame.ACCOUNT):
+                raise refused(call.deployment, failure.blame) from failure
+            raise
+    call.use(house.endpoints[call.deployment], byok=False)
+    await hold(call, house)
+    return await attempt(call, house)
 
 
 async def _whole(answer: Answer, call: Call, house: House, client: Client) -> None:
     call.usage = answer.completion.get("usage")
+    for choice in answer.completion["choices"]:
+        delivered(call, choice["message"])
+    call.complete = True
+    await charge(call, house)
     body = chat.render(answer, model=_echo(call, house), exclude_reasoning=call.options.exclude_reasoning)
     await client.whole(_headers(call), body)
 
@@ -66,10 +99,15 @@ async def _relay(live: Live, call: Call, house: House, client: Client) -> None:
             if live.over:
                 break
             pieces = await live.next()
+            if call.ticket.renew_at is not None:
+                await renew(call, house)
+        call.complete = True
+        await charge(call, house)
         await client.write(DONE)
     except GatewayError as failure:
         call.failure = failure
-        failure.message = house.endpoints[_route_name(call)].redact(failure.message)
+        if call.server is not None:
+            failure.message = call.server.redact(failure.message)
         await client.write(frame(orjson.dumps(failure.envelope())))
     finally:
         await live.aclose()
@@ -81,14 +119,26 @@ def _events(pieces: list[Piece], call: Call, house: House) -> bytes:
     out = []
     for piece in pieces:
         chunk = piece.chunk
+        for choice in chunk["choices"]:
+            delivered(call, choice["delta"])
         if usage := chunk.get("usage"):
             call.usage = usage
             if not chunk["choices"] and not _wants_usage(call):
                 continue
+            piece = _with_cost(piece, call, usage)
         data = chat.render_chunk(piece, model=_echo(call, house), exclude_reasoning=call.options.exclude_reasoning)
         if data is not None:
             out.append(frame(data))
     return out[0] if len(out) == 1 else b"".join(out)
+
+
+def _with_cost(piece: Piece, call: Call, usage: Usage) -> Piece:
+    """A chunk with usage, and what that costs; `Decimal` is written as the exact number that it is."""
+    cost = cost_of(call, usage)
+    if cost is None:
+        return piece
+    priced: Any = {**usage, "cost": orjson.Fragment(money.text(cost, least=0))}
+    return Piece({**piece.chunk, "usage": priced})
 
 
 def _wants_usage(call: Call) -> bool:
@@ -97,10 +147,6 @@ def _wants_usage(call: Call) -> bool:
 
 def _echo(call: Call, house: House) -> str | None:
     return call.request["model"] if house.settings.echo_model else None
-
-
-def _route_name(call: Call) -> str:
-    return call.route.deployment.name if call.route is not None else ""
 
 
 def _headers(call: Call) -> Headers:
@@ -114,4 +160,8 @@ def _headers(call: Call) -> Headers:
     if outgoing.clamped:
         clamped = ",".join(f"{name}={value}" for name, value in outgoing.clamped)
         headers.append(("X-Clamped-Params", clamped[:_HEADER]))
+    if call.ticket.levels:
+        headers += limits.headers(call.ticket.levels)
+    if call.ticket.cost is not None and not call.stream:
+        headers.append(("X-Cost", money.text(call.ticket.cost, least=0)))
     return tuple(headers)

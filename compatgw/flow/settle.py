@@ -1,31 +1,190 @@
-"""The end of every call, however it ended: what was seen is written down once.
+"""The end of every call, however it ended: what it cost is charged, what it did not use is given back, once.
 
-What does not live here: money and usage records, which join with the ledger.
+Money that was held is charged before the last byte of the answer is sent, so that whoever has the
+answer has paid for it. A call that failed before any of its answer was sent costs nothing; one that
+broke off, or whose client left, costs what was delivered. Where the upstream did not say how many
+tokens those were, they are estimated, and the record says so.
+
+What does not live here: prices and arithmetic (`policy/money.py`), letting in (`admit.py`).
 """
 
 from __future__ import annotations
 
 import logging
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from compatgw.errors import Blame, UpstreamFailure
+from compatgw.errors import Blame, GatewayError, UpstreamFailure
+from compatgw.flow.storage import told
+from compatgw.policy import limits, money
+from compatgw.policy.money import Meter
+from compatgw.state.base import BadRecord, Missing, ReservationClosed, StateError, UsageRow
 
 if TYPE_CHECKING:
     from compatgw.flow.call import Call, House
+    from compatgw.state.base import Ledger
+    from compatgw.wire.chat import AnswerMessage, Delta, Usage
 
 _log = logging.getLogger("compatgw.calls")
+_CLIENT_GONE = 499
+_ZERO = Decimal(0)
 
 
-def settle(call: Call, house: House) -> None:
-    """Notes how `call` went: the provider's health, and one line in the log without any text of the prompt."""
+def cost_of(call: Call, usage: Usage) -> Decimal | None:
+    """What a call of `usage` costs, None for a model without a price.
+
+    Raises:
+        GatewayError: It is beyond all amounts, and somebody is to pay for it.
+    """
+    return _cost(call, money.meter(usage))
+
+
+def _cost(call: Call, used: Meter) -> Decimal | None:
+    price = call.ticket.price
+    if price is None:
+        return None
+    try:
+        return money.cost(price, used)
+    except BadRecord as error:
+        if not call.ticket.held:
+            return None
+        raise GatewayError(f"What this call costs cannot be reckoned, and it is not charged. {error}") from error
+
+
+def delivered(call: Call, part: Delta | AnswerMessage) -> None:
+    """Counts a part of the answer that goes to the client, for calls whose upstream does not say how much it was."""
+    words = [part.get("content"), part.get("refusal"), part.get("reasoning_content") or part.get("reasoning")]
+    for one in part.get("tool_calls") or ():
+        if called := one.get("function"):
+            words += [called.get("name"), called.get("arguments")]
+    call.ticket.delivered += sum([len(word) for word in words if word])
+
+
+async def charge(call: Call, house: House) -> None:
+    """Writes what the call used and, where money is held, charges it: durable on return. Once in a call's life.
+
+    Raises:
+        GatewayError: The ledger is away: the charge is tried again until it is there. Or the cost is beyond all
+            amounts: then nothing is charged.
+    """
+    ticket = call.ticket
+    if ticket.paid:
+        return
+    ticket.paid = True
+    used, estimated = _used(call)
+    ticket.used = used.input + used.output
+    nothing = used == Meter() and not call.complete
+    beyond: GatewayError | None = None
+    try:
+        ticket.cost = _ZERO if nothing and ticket.price is not None else _cost(call, used)
+    except GatewayError as error:
+        _log.error("%s %s", call.id, error.message)
+        call.failure = call.failure or error
+        beyond = error
+    if house.ledger is not None:
+        await _write(call, house, house.ledger, _row(call, house, used, estimated), nothing)
+    if beyond is not None:
+        raise beyond
+
+
+async def _write(call: Call, house: House, ledger: Ledger, row: UsageRow, nothing: bool) -> None:
+    ticket = call.ticket
+    if not ticket.held:
+        if not ledger.record(row):
+            _log.warning("%s its usage is not recorded: too many records wait for the ledger", call.id)
+        return
+    try:
+        if ticket.cost is None or nothing:
+            await house.tasks.finish(ledger.release(ticket.uid))
+            ledger.record(row)
+        else:
+            await house.tasks.finish(ledger.settle(ticket.uid, ticket.cost, row))
+    except (Missing, ReservationClosed) as error:
+        # Only somebody who emptied the tables, or swept too early, makes this happen; the answer stands.
+        _log.error("%s could not be charged: %s", call.id, error)
+        ledger.record(row)
+    except StateError as error:
+        _log.error("%s its charge waits for the ledger: %s", call.id, error)
+        raise told(error) from error
+
+
+async def settle(call: Call, house: House) -> None:
+    """Ends `call`: charges what is not charged yet, gives back what its limits hold, notes how it went."""
+    ticket = call.ticket
+    if ticket.held or (ticket.tokens is not None and house.counters.shared):
+        # These wait for others; whoever cancels the call does not cancel what it owes.
+        await house.tasks.finish(_close(call, house))
+    else:
+        await _close(call, house)
+    _note(call, house)
+
+
+async def _close(call: Call, house: House) -> None:
+    ticket, claims = call.ticket, call.caller.claims
+    try:
+        await charge(call, house)
+    except GatewayError as error:
+        # It was said in the log; the answer is on its way, and the ledger tries again.
+        call.failure = call.failure or error
+    if ticket.tokens is None:
+        return
+    corrections = claims.corrections(ticket.tokens, ticket.used)
+    if corrections or claims.leases:
+        try:
+            await house.counters.settle(claims.group, corrections, claims.leases, ticket.uid)
+        except StateError as error:
+            _log.warning("%s its limits are not corrected: %s", call.id, error)
+
+
+def _used(call: Call) -> tuple[Meter, bool]:
+    """What the call used, and whether that is estimated."""
+    if call.usage is not None:
+        return money.meter(call.usage), False
+    ticket = call.ticket
+    if not ticket.delivered:
+        return Meter(), False
+    return Meter(input=limits.input_tokens(call.request), output=limits.tokens_of(ticket.delivered)), True
+
+
+def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
+    route, failure, ticket = call.route, call.failure, call.ticket
+    gone = failure is None and not call.complete
+    return UsageRow(
+        id=ticket.uid,
+        at=house.clock(),
+        request=call.id,
+        team=call.caller.team,
+        key=call.caller.key,
+        model=call.request["model"],
+        provider=call.deployment,
+        target=route.target.model if route is not None else "",
+        endpoint=call.endpoint,
+        input=used.input,
+        cached=used.cached,
+        cache_write=used.cache_write,
+        output=used.output,
+        reasoning=used.reasoning,
+        images=used.images,
+        cost=ticket.cost,
+        estimated=estimated,
+        stream=call.stream,
+        byok=call.byok,
+        latency=house.monotonic() - call.started,
+        first_token=call.first_token,
+        status=failure.status if failure is not None else _CLIENT_GONE if gone else 200,
+        code=failure.code if failure is not None else "client_gone" if gone else "",
+    )
+
+
+def _note(call: Call, house: House) -> None:
+    """The provider's health, and one line in the log without any text of the prompt."""
     took = house.monotonic() - call.started
     failure = call.failure
     if call.route is not None and call.outgoing is not None:
-        name = call.route.deployment.name
         if failure is None:
-            house.health.answered(name, call.first_token if call.first_token is not None else took)
+            house.health.answered(call.deployment, call.first_token if call.first_token is not None else took)
         elif isinstance(failure, UpstreamFailure) and failure.blame not in (Blame.CALLER, Blame.CONTEXT):
-            house.health.failed(name, failure.code, house.clock())
+            house.health.failed(call.deployment, failure.code, house.clock())
     if failure is not None and isinstance(failure, UpstreamFailure) and failure.blame is Blame.CREDENTIAL:
         _log.warning("%s %s", call.id, failure.message)
     if _log.isEnabledFor(logging.INFO):
@@ -34,7 +193,7 @@ def settle(call: Call, house: House) -> None:
             "%s model=%r provider=%s stream=%s outcome=%s seconds=%.3f tokens=%s",
             call.id,
             call.request["model"],
-            call.route.deployment.name if call.route is not None else "-",
+            call.deployment or "-",
             call.stream,
             "ok" if failure is None else failure.code,
             took,

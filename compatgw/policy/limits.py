@@ -21,7 +21,9 @@ import orjson
 from compatgw.state.base import Bucket, Lease, Level, Limits, Plan, Verdict
 
 if TYPE_CHECKING:
-    from compatgw.state.base import BucketKind, Identity
+    from collections.abc import Iterable
+
+    from compatgw.state.base import BucketKind
     from compatgw.wire.chat import ChatRequest
 
 PLANS: Mapping[str, Plan] = MappingProxyType(
@@ -115,6 +117,11 @@ class Claims:
     tokens: tuple[Bucket, ...]
     leases: tuple[Lease, ...]
 
+    @property
+    def empty(self) -> bool:
+        """True when there is nothing to count."""
+        return not (self.requests or self.tokens or self.leases)
+
     def costs(self, tokens: int) -> tuple[tuple[Bucket, int], ...]:
         """What a call of about `tokens` tokens takes at first."""
         return (*[(bucket, 1) for bucket in self.requests], *[(bucket, max(0, tokens)) for bucket in self.tokens])
@@ -129,25 +136,27 @@ class Claims:
         )
 
 
-def claims(identity: Identity) -> Claims:
-    """The buckets and leases of a caller: its team's by the team's plan, its own by the narrower of plan and key."""
-    team, key = identity.team, identity.key
-    of_team = limits_of(identity.team_plan, team.plan)
-    of_key = narrower(limits_of(identity.key_plan, key.plan), key.limits)
+def claims(group: str, owners: Iterable[tuple[str, Limits]]) -> Claims:
+    """The buckets and leases of a caller.
+
+    Args:
+        group: What stands together: the team, or a caller without one.
+        owners: Whose limits hold, each with a name that is unique in the group, such as `t:acme` and `k:1`.
+    """
     requests, tokens, leases = [], [], []
-    for owner, limits in ((f"t:{team.id}", of_team), (f"k:{key.id}", of_key)):
+    for owner, limits in owners:
         if limits.requests is not None:
             requests.append(Bucket(f"{owner}:r", "requests", limits.requests))
         if limits.tokens is not None:
             tokens.append(Bucket(f"{owner}:t", "tokens", limits.tokens))
         if limits.concurrency is not None:
             leases.append(Lease(f"{owner}:c", limits.concurrency))
-    return Claims(team.id, tuple(requests), tuple(tokens), tuple(leases))
+    return Claims(group, tuple(requests), tuple(tokens), tuple(leases))
 
 
-def limits_of(stored: Plan | None, name: str | None) -> Limits:
-    """The limits of a plan: the stored one's, else the one that every gateway knows by that name, else none."""
-    plan = stored or (PLANS.get(name) if name is not None else None)
+def limits_of(stored: Plan | None, name: str | None, known: Mapping[str, Plan] = PLANS) -> Limits:
+    """The limits of a plan: the stored one's, else the one that is `known` by that name, else none."""
+    plan = stored or (known.get(name) if name is not None else None)
     return plan.limits if plan is not None else Limits()
 
 
@@ -234,9 +243,24 @@ def reserved_tokens(request: ChatRequest, output_cap: int, model_output: int | N
         output_cap: Most output tokens that are reserved, asked for or not.
         model_output: Most that the model writes, when known.
     """
-    asked = request.get("max_completion_tokens") or request.get("max_tokens") or output_cap
-    output = min(asked, output_cap, model_output or output_cap) * (request.get("n") or 1)
-    return input_tokens(request) + output
+    asked = output_tokens(request, output_cap, model_output)
+    return input_tokens(request) + min(asked, output_cap * (request.get("n") or 1))
+
+
+def output_tokens(request: ChatRequest, default: int, model_output: int | None = None) -> int:
+    """Most output tokens that a request asks for.
+
+    Args:
+        default: For one that does not say.
+        model_output: Most that the model writes, when known.
+    """
+    asked = request.get("max_completion_tokens") or request.get("max_tokens") or default
+    return min(asked, model_output or asked) * (request.get("n") or 1)
+
+
+def tokens_of(characters: int) -> int:
+    """About how many tokens so many characters of an answer were, where nobody says."""
+    return -(-characters // _BYTES_PER_TOKEN)
 
 
 def _content(content: Any) -> int:

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation, Overflow
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from compatgw.state.base import EXACT, MOST, NANO, BadRecord, BudgetSpent, InsufficientFunds
+from compatgw.state.base import EXACT, MOST, NANO, BadRecord, BudgetSpent, InsufficientFunds, Price, amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,34 +23,35 @@ if TYPE_CHECKING:
     from compatgw.state.base import Period, Spend
     from compatgw.wire.chat import Usage
 
+__all__ = [
+    "Meter",
+    "Price",
+    "Purse",
+    "amount",
+    "cost",
+    "difference",
+    "estimate",
+    "fits",
+    "from_units",
+    "label",
+    "meter",
+    "over_budget",
+    "put",
+    "release",
+    "reserve",
+    "rounded",
+    "settle",
+    "short_of",
+    "sum_of",
+    "text",
+    "units",
+]
+
 _MILLION = Decimal(1_000_000)
 _ZERO = Decimal(0)
 
 
 # --- amounts -----------------------------------------------------------------------------------
-
-
-def amount(value: Decimal | int | str, what: str = "amount") -> Decimal:
-    """`value` as an amount of at most nine decimals.
-
-    Args:
-        what: What it is, for the message.
-
-    Raises:
-        BadRecord: No number, finer than a billionth, or beyond a billion either way.
-    """
-    if isinstance(value, (bool, float)) or not isinstance(value, (Decimal, int, str)):
-        raise BadRecord(f"{what}: {value!r} is not an exact number. Give a decimal, such as '12.50'.")
-    try:
-        number = EXACT.create_decimal(value.strip() if isinstance(value, str) else value)
-    except (InvalidOperation, Overflow):
-        raise BadRecord(f"{what}: {str(value)[:40]!r} is not an amount. Give a decimal, such as '12.50'.") from None
-    if not number.is_finite() or abs(number) > MOST:
-        raise BadRecord(f"{what}: {str(value)[:40]!r} is out of range. Amounts lie between -{MOST:,} and {MOST:,}.")
-    exact = number.quantize(NANO, context=EXACT)
-    if exact != number:
-        raise BadRecord(f"{what}: {str(value)[:40]!r} has more than nine decimals. Round it.")
-    return exact
 
 
 def rounded(value: Decimal) -> Decimal:
@@ -88,35 +89,7 @@ def text(value: Decimal, least: int = 2) -> str:
     return f"{whole}.{fraction}" if fraction else whole
 
 
-# --- prices ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
-    """What one model costs, in the wallets' currency.
-
-    Attributes:
-        input, output: For a million tokens.
-        cached_input, cache_write: For a million input tokens of that kind. None: as `input`.
-        reasoning: For a million output tokens of that kind. None: as `output`.
-        per_image: For an image that is made. per_request: For each call.
-        above: Other prices for calls with more input tokens than the number beside them, the smallest first.
-    """
-
-    input: Decimal = _ZERO
-    output: Decimal = _ZERO
-    cached_input: Decimal | None = None
-    cache_write: Decimal | None = None
-    reasoning: Decimal | None = None
-    per_image: Decimal = _ZERO
-    per_request: Decimal = _ZERO
-    above: tuple[tuple[int, Price], ...] = ()
-
-    def __post_init__(self) -> None:
-        prices = (self.input, self.output, self.cached_input, self.cache_write, self.reasoning)
-        for price in (*prices, self.per_image, self.per_request):
-            if price is not None and amount(price, "price") < 0:
-                raise BadRecord(f"price: {price} is negative. Give 0 for what is free.")
+# --- what a call costs -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +157,7 @@ def cost(price: Price, used: Meter) -> Decimal:
 def estimate(price: Price, input: int, output: int, images: int = 0) -> Decimal:
     """The most that a call of `input` and at most `output` tokens can cost: what is reserved for it."""
     price = _tier(price, input)
-    dearest_in = max(price.input, _or(price.cache_write, _ZERO))
+    dearest_in = max(price.input, _or(price.cached_input, _ZERO), _or(price.cache_write, _ZERO))
     dearest_out = max(price.output, _or(price.reasoning, _ZERO))
     return cost(
         Price(input=dearest_in, output=dearest_out, per_image=price.per_image, per_request=price.per_request),
@@ -297,19 +270,20 @@ def label(period: Period, now: float) -> str:
 
 def fits(limit: Decimal, spend: Spend, held: Decimal) -> bool:
     """True when `held` is left of a key's budget."""
-    return _left(limit, spend) >= held
+    return left(limit, spend) >= held
 
 
 def over_budget(limit: Decimal, spend: Spend, held: Decimal) -> BudgetSpent:
     """Why `held` does not fit into a key's budget, with what is missing."""
-    left = _left(limit, spend)
-    missing = EXACT.subtract(held, left)
+    rest = left(limit, spend)
+    missing = EXACT.subtract(held, rest)
     return BudgetSpent(
-        f"This call may cost {text(held)}, and {text(max(left, _ZERO))} is left of this key's budget of {text(limit)}. "
+        f"This call may cost {text(held)}, and {text(max(rest, _ZERO))} is left of this key's budget of {text(limit)}. "
         "Ask for a larger budget, wait for its next period, or ask for fewer output tokens.",
         missing,
     )
 
 
-def _left(limit: Decimal, spend: Spend) -> Decimal:
+def left(limit: Decimal, spend: Spend) -> Decimal:
+    """What is left of a key's budget; less than nothing once it was made smaller."""
     return EXACT.subtract(limit, EXACT.add(spend.spent, spend.reserved))

@@ -15,7 +15,7 @@ What does not live here: who may use a model (`flow/admit.py`), health, retries.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from compatgw.dialects.base import Dialect, Policy, Quirks, Target
 from compatgw.errors import NotFound
@@ -67,10 +67,23 @@ class Directory:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One way to answer a call."""
+    """One way to answer a call.
+
+    Attributes:
+        names: What the model is called: as asked, `provider/model`, and the bare id unless that has a
+            slash of its own: another provider's name for it must not pass for that provider.
+    """
 
     deployment: Deployment
     target: Target
+    names: tuple[str, ...]
+
+
+class Listing(NamedTuple):
+    """A model that can be named: its row for clients, and all its names."""
+
+    row: ModelEntry
+    names: tuple[str, ...]
 
 
 class ModelEntry(TypedDict, total=False):
@@ -98,7 +111,7 @@ def plan(directory: Directory, model: str, scope: Scope, unsupported: Policy) ->
     wanted = own.target if own is not None else model
     found = _find(directory, wanted, scope, set())
     if found is None:
-        raise NotFound(_missing(directory, model, scope), param="model")
+        raise missing(directory, model, scope)
     deployment, upstream_model = found
     known = directory.catalogue.find(deployment.name, upstream_model)
     max_output = known.max_output if known is not None else None
@@ -114,7 +127,13 @@ def plan(directory: Directory, model: str, scope: Scope, unsupported: Policy) ->
             traits=own.traits if own is not None else {},
             unsupported=unsupported,
         ),
+        _names(model, deployment.name, upstream_model),
     )
+
+
+def _names(asked: str, provider: str, model: str) -> tuple[str, ...]:
+    names = (asked, f"{provider}/{model}")
+    return names if "/" in model else (*names, model)
 
 
 def _find(directory: Directory, name: str, scope: Scope, seen: set[str]) -> tuple[Deployment, str] | None:
@@ -149,6 +168,11 @@ def _visible(provider: str, scope: Scope) -> bool:
     return scope is None or provider in scope
 
 
+def missing(directory: Directory, model: str, scope: Scope) -> NotFound:
+    """What is said of a model that nothing active answers to, and of one that the caller does not see."""
+    return NotFound(_missing(directory, model, scope), param="model")
+
+
 def _missing(directory: Directory, model: str, scope: Scope) -> str:
     shown = model if len(model) <= 128 else model[:125] + "..."
     text = f"The model '{shown}' does not exist here or has no active provider."
@@ -158,18 +182,18 @@ def _missing(directory: Directory, model: str, scope: Scope) -> str:
     return f"{text} Active providers: {', '.join(sorted(active))}. GET /v1/models lists what can be called."
 
 
-def listing(directory: Directory, scope: Scope) -> Iterator[ModelEntry]:
+def listing(directory: Directory, scope: Scope) -> Iterator[Listing]:
     """The models in sight, each id once: the operator's own names, then codenames, then each provider's."""
     seen: set[str] = set()
     catalogue = directory.catalogue
     for name, own in directory.own.items():
         if (found := _find(directory, own.target, scope, set())) is not None:
             seen.add(name)
-            yield _entry(directory, name, found, own)
+            yield _listed(directory, name, found, own)
     for name in (*catalogue.codenames, *catalogue.aliases):
         if name not in seen and (found := _find(directory, name, scope, set())) is not None:
             seen.add(name)
-            yield _entry(directory, name, found, None)
+            yield _listed(directory, name, found, None)
     for deployment in directory.deployments.values():
         if not _visible(deployment.name, scope):
             continue
@@ -177,17 +201,22 @@ def listing(directory: Directory, scope: Scope) -> Iterator[ModelEntry]:
             name = f"{deployment.name}/{model}"
             if name not in seen:
                 seen.add(name)
-                yield _entry(directory, name, (deployment, model), None)
+                yield _listed(directory, name, (deployment, model), None)
 
 
-def entry(directory: Directory, model: str, scope: Scope) -> ModelEntry:
-    """The row of one model, under the id that was asked for.
+def entry(directory: Directory, model: str, scope: Scope) -> Listing:
+    """One model, under the id that was asked for.
 
     Raises:
         NotFound: Nothing active answers to that name.
     """
     route = plan(directory, model, scope, "hints")
-    return _entry(directory, model, (route.deployment, route.target.model), directory.own.get(model))
+    return _listed(directory, model, (route.deployment, route.target.model), directory.own.get(model))
+
+
+def _listed(directory: Directory, name: str, found: tuple[Deployment, str], own: OwnModel | None) -> Listing:
+    deployment, model = found
+    return Listing(_entry(directory, name, found, own), _names(name, deployment.name, model))
 
 
 def _entry(directory: Directory, name: str, found: tuple[Deployment, str], own: OwnModel | None) -> ModelEntry:

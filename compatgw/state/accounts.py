@@ -115,13 +115,17 @@ class Hold:
 
 @dataclass(slots=True)
 class Close:
-    """A reservation to be settled at `actual`, or given back when that is None."""
+    """A reservation to be settled at `actual`, or given back when that is None.
+
+    `held` is the reservation as it was made, where this process made it: a database that has lost it since is told.
+    """
 
     id: str
     actual: Decimal | None
     at: float
     usage: UsageRow | None = None
     state: ReservationState = "released"
+    held: Reservation | None = None
 
 
 Move = Hold | Close
@@ -235,6 +239,9 @@ async def _hold_budget(connection: AsyncConnection, budget: Budget, amount: Deci
 async def _close_all(connection: AsyncConnection, closes: Mapping[int, Close]) -> dict[int, tuple[Any, bool]]:
     """For each the reservation or the refusal, and whether it was settled just now."""
     found = await _reservations(connection, {close.id for close in closes.values()}, lock=True)
+    lost = [close.held for close in closes.values() if close.held is not None and close.id not in found]
+    if lost:
+        found.update(await _remade(connection, lost))
     teams = {each.team for each in found.values() if each.wallet and each.state in ("open", "swept")}
     wallets_now = await _locked_wallets(connection, teams)
     changes = _Changes(wallets_now)
@@ -252,6 +259,17 @@ async def _close_all(connection: AsyncConnection, closes: Mapping[int, Close]) -
             outcomes[number] = (after, after.state == "settled")
     await changes.write(connection)
     return outcomes
+
+
+async def _remade(connection: AsyncConnection, lost: Sequence[Reservation]) -> dict[str, Reservation]:
+    """Writes reservations down again that a crash took with all that they held: as ones that were swept."""
+    swept = {each.id: replace(each, state="swept") for each in lost}
+    await connection.execute(insert(reservations), [asdict(each) for each in swept.values()])
+    budgets = {(each.budget_key, each.budget_label or "") for each in lost if each.budget_key is not None}
+    for key, label in sorted(budgets):
+        row = {"key": key, "label": label, "spent": _ZERO, "reserved": _ZERO}
+        await connection.execute(insert_new(connection, spends, "key", "label"), row)
+    return swept
 
 
 class _Changes:

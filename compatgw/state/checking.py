@@ -18,7 +18,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, LargeBinary, String, Text
 from compatgw.policy.limits import MOST_UNITS
 from compatgw.policy.money import amount
 from compatgw.state.base import BadRecord
-from compatgw.state.schema import NAME, TABLES, Fields, Instant, Money, Words
+from compatgw.state.schema import NAME, TABLES, Fields, Instant, Money, Words, usage
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -32,6 +32,13 @@ _WORDS = 1_000
 _FIELDS = 64 * 1024
 # The year 2255: past that a time in microseconds leaves the numbers that JSON and JavaScript hold exactly.
 _LAST = 9_007_199_254.0
+
+
+# Of every call one row: which columns it has is looked up once.
+_USAGE = tuple(column.name for column in usage.columns if column.name != "seq")
+_TEXTS = tuple(
+    (column.name, column.type.length or 1024) for column in usage.columns if isinstance(column.type, (String, Text))
+)
 
 
 def checked(record: Record) -> Record:
@@ -71,16 +78,13 @@ def name(value: str, what: str) -> str:
 
 def fitted(row: UsageRow) -> dict[str, Any]:
     """The values of a usage row, cut to what can be stored: a call that happened is written down."""
-    values: dict[str, Any] = {}
-    for column in TABLES[type(row)].columns:
-        if column.name != "seq":
-            value = getattr(row, column.name)
-            values[column.name] = _fit(value, column) if isinstance(value, str) else value
+    values = {name: getattr(row, name) for name in _USAGE}
+    for name, size in _TEXTS:
+        values[name] = _fit(values[name], size)
     return values
 
 
-def _fit(value: str, column: Column[Any]) -> str:
-    size = getattr(column.type, "length", None) or 1024
+def _fit(value: str, size: int) -> str:
     if value.isascii() and "\0" not in value:
         return value[:size]
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()[:size]

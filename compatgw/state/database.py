@@ -62,7 +62,8 @@ def place_of(url: str) -> Place:
         parsed = make_url(url)
     except exc.ArgumentError:
         raise LedgerUnavailable(f"{url.partition(':')[0][:20]!r} begins no database URL. {_FORMS}") from None
-    shown = parsed.render_as_string(hide_password=True)
+    # Some give the password among the options.
+    shown = parsed.set(query={}).render_as_string(hide_password=True)
     if parsed.drivername in _SQLITE:
         if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
             raise LedgerUnavailable(f"A ledger is a file, in memory it would be lost with its connection. {_FORMS}")

@@ -46,6 +46,18 @@ class GuardedCounters:
         self._lost_until = float("-inf")
         self.lost_since: float | None = None
 
+    @property
+    def shared(self) -> bool:
+        """As the counters that are guarded."""
+        return self._shared.shared
+
+    @property
+    def state(self) -> str:
+        """`shared`, or `lost: ...` with what happens meanwhile."""
+        if self.lost_since is None:
+            return self._shared.state
+        return "lost: limits are of this process alone" if self._local is not None else "lost: calls are refused"
+
     async def take(
         self,
         group: str,

@@ -53,6 +53,16 @@ class MemoryCounters:
         self._numbers = itertools.count(1)
         self._last = 0
 
+    @property
+    def shared(self) -> bool:
+        """False: they are this process's own."""
+        return False
+
+    @property
+    def state(self) -> str:
+        """`memory`."""
+        return "memory"
+
     async def take(
         self,
         group: str,

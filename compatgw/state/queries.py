@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from compatgw.policy.money import from_units
 from compatgw.state.base import (
+    Account,
     AuditEntry,
     BadRecord,
     Change,
@@ -42,10 +43,9 @@ from compatgw.state.schema import (
     Words,
     changes,
     keys,
-    plans,
     prompts,
     reservations,
-    teams,
+    secrets,
     usage,
     wallets,
 )
@@ -84,7 +84,7 @@ async def add(connection: AsyncConnection, record: Stored, now: float) -> None:
         await connection.execute(insert(TABLES[type(record)]), asdict(record))
     except IntegrityError as error:
         raise _refusal(record, error) from None
-    await note(connection, type(record).__name__, record.id, now)
+    await _note_record(connection, record, now)
 
 
 async def change(connection: AsyncConnection, record: Stored, now: float) -> Stored:
@@ -110,17 +110,20 @@ async def change(connection: AsyncConnection, record: Stored, now: float) -> Sto
             f"The {kind.__name__} {record.id[:80]!r} has version {there}, and the change was made to version "
             f"{record.version}. Read it again and repeat the change."
         )
-    await note(connection, kind.__name__, record.id, now)
+    await _note_record(connection, record, now)
     return after
 
 
 async def remove(connection: AsyncConnection, kind: type[Stored], id: str, now: float) -> bool:
     """Deletes a record; False when there was none."""
+    found = await find(connection, kind, id)
+    if found is None:
+        return False
     table = TABLES[kind]
-    done = await connection.execute(delete(table).where(table.c.id == id))
-    if done.rowcount:
-        await note(connection, kind.__name__, id, now)
-    return bool(done.rowcount)
+    if not (await connection.execute(delete(table).where(table.c.id == id))).rowcount:
+        return False
+    await _note_record(connection, found, now)
+    return True
 
 
 async def find(connection: AsyncConnection, kind: type[Stored], id: str) -> Stored | None:
@@ -176,23 +179,27 @@ def _python_type(kind: Any) -> type:
 
 
 async def identity(connection: AsyncConnection, id: str) -> Identity | None:
-    """A key with its team and plans."""
+    """A key with its team and what belongs to both."""
     row = (await connection.execute(select(keys).where(keys.c.id == id))).mappings().one_or_none()
     if row is None:
         return None
     key: Key = record_of(Key, row)
-    team: Team = record_of(
-        Team, (await connection.execute(select(teams).where(teams.c.id == key.team))).mappings().one()
-    )
-    named = [plan for plan in (team.plan, key.plan) if plan is not None]
-    found: dict[str, Plan] = {}
-    if named:
-        rows = await connection.execute(select(plans).where(plans.c.id.in_(named)))
-        found = {row["id"]: record_of(Plan, row) for row in rows.mappings()}
-    paid = (await connection.execute(select(wallets.c.team).where(wallets.c.team == team.id))).scalar() is not None
-    return Identity(
-        key=key, team=team, team_plan=found.get(team.plan or ""), key_plan=found.get(key.plan or ""), wallet=paid
-    )
+    found = await account(connection, key.team)
+    if found is None:
+        return None
+    return Identity(key=key, account=found, plan=await find(connection, Plan, key.plan) if key.plan else None)
+
+
+async def account(connection: AsyncConnection, id: str) -> Account | None:
+    """A team with its plan, its own provider keys, and whether it has a wallet."""
+    team = await find(connection, Team, id)
+    if team is None:
+        return None
+    sealed = await connection.execute(select(secrets).where(secrets.c.team == id).order_by(secrets.c.provider))
+    own = tuple([record_of(ProviderSecret, row) for row in sealed.mappings()])
+    paid = (await connection.execute(select(wallets.c.team).where(wallets.c.team == id))).scalar() is not None
+    plan = await find(connection, Plan, team.plan) if team.plan else None
+    return Account(team=team, plan=plan, wallet=paid, secrets=own)
 
 
 async def prompt(connection: AsyncConnection, name: str, number: int | None, label: str) -> Prompt | None:
@@ -205,6 +212,13 @@ async def prompt(connection: AsyncConnection, name: str, number: int | None, lab
             found: Prompt = record_of(Prompt, row)
             return found
     return None
+
+
+async def _note_record(connection: AsyncConnection, record: Stored, now: float) -> None:
+    await note(connection, type(record).__name__, record.id, now)
+    if isinstance(record, ProviderSecret):
+        # It is part of what its team leads to.
+        await note(connection, "Team", record.team, now)
 
 
 async def note(connection: AsyncConnection, kind: str, id: str, now: float) -> None:

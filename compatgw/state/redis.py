@@ -58,6 +58,16 @@ class RedisCounters:
         ]
         self._texts = {name: f"{shared}\n{text}" for name, text in zip(_SCRIPTS, texts, strict=True)}
 
+    @property
+    def shared(self) -> bool:
+        """True: every process asks the same server."""
+        return True
+
+    @property
+    def state(self) -> str:
+        """`shared`."""
+        return "shared"
+
     async def take(
         self,
         group: str,

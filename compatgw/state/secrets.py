@@ -21,7 +21,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from compatgw.state.base import BadRecord, StateError
+from compatgw.state.base import BadRecord, SealBroken, Sealed
 
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ID = 12
@@ -32,10 +32,6 @@ BODY = _ID + _SECRET + _CHECKSUM
 _SHOWN = 4
 _RING_KEY = 32
 _NONCE = 12
-
-
-class SealBroken(StateError):
-    """A sealed key cannot be opened: the ring lacks the key that sealed it, or it is not what was sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +115,6 @@ class Hasher:
             return self._argon.verify(hashed, text)
         except (VerificationError, InvalidHashError):
             return False
-
-
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A secret that only the ring can open; `ring` names the key that sealed it."""
-
-    ring: str
-    data: bytes = field(repr=False)
 
 
 class KeyRing:

@@ -9,6 +9,8 @@ What does not live here: statements (`queries.py`, `accounts.py`), connections (
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import secrets
 import time
 from collections import deque
@@ -31,6 +33,7 @@ from compatgw.state.base import (
     Missing,
     Reservation,
     Spend,
+    StateError,
     Wallet,
 )
 from compatgw.state.checking import checked, name
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from compatgw.state.base import (
+        Account,
         Budget,
         Change,
         Entry,
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_log = logging.getLogger("compatgw")
 _BACKLOG = 20_000
 _CHANGES_KEPT = 86_400.0
 
@@ -99,9 +104,11 @@ class SqlLedger:
         self._busy = busy
         self._patience = patience
         self._dead_after = dead_after
-        self.owner = ids()
+        self.owner, self._process = ids(), os.getpid()
         self._sessions: PerLoop[_Session] = PerLoop(lambda: _Session(Database(self._place, busy), patience))
         self._early: deque[UsageRow] = deque(maxlen=_BACKLOG)
+        # What this process holds: a server that crashes may forget what it was told last, and the call goes on.
+        self._held: dict[str, Reservation] = {}
 
     async def open(self) -> None:
         """Connects and checks the schema; see `Ledger`."""
@@ -109,8 +116,13 @@ class SqlLedger:
 
     async def aclose(self) -> None:
         """Writes what waits and closes the running loop's connections; see `Ledger`."""
-        if self._early and self._sessions.here() is None:
-            await self._session()
+        session = self._sessions.here()
+        if self._early and (session is None or not session.ready):
+            try:
+                await self._session()
+            except StateError as error:
+                # Closing goes on; a ledger that is opened once more still has them.
+                _log.error("The ledger was closed with %d usage rows not written. %s", len(self._early), error)
         await self._sessions.aclose()
 
     async def _session(self) -> _Session:
@@ -122,6 +134,9 @@ class SqlLedger:
         return session
 
     async def _begin(self, database: Database) -> None:
+        if self._process != os.getpid():
+            # A server that forks has made one ledger for many processes; each of them lives and dies for itself.
+            self.owner, self._process = self._ids(), os.getpid()
         await database.prepare(upgrade=self._upgrade)
         async with database.write(durable=False) as connection:
             await accounts.beat(connection, self.owner, self._clock())
@@ -167,10 +182,16 @@ class SqlLedger:
         return await self._read(lambda connection: queries.page(connection, kind, wanted, cursor, limit))
 
     async def identity(self, key: str) -> Identity | None:
-        """Key, team and plans; see `Ledger`."""
+        """A key and what belongs to it; see `Ledger`."""
         if not _possible(key):
             return None
         return await self._read(lambda connection: queries.identity(connection, key))
+
+    async def account(self, team: str) -> Account | None:
+        """A team and what belongs to it; see `Ledger`."""
+        if not _possible(team):
+            return None
+        return await self._read(lambda connection: queries.account(connection, team))
 
     async def prompt(self, name: str, number: int | None = None, label: str = "production") -> Prompt | None:
         """A prompt by number or label; see `Ledger`."""
@@ -274,6 +295,8 @@ class SqlLedger:
         session = await self._session()
         undo = Close(id, None, now)
         held: Reservation = await session.writer.do(Job(Hold(wanted, budget), durable=False, undo=undo))
+        if held.state == "open":
+            self._held[id] = held
         return held
 
     async def settle(self, id: str, actual: Decimal, usage: UsageRow | None = None) -> Reservation:
@@ -284,7 +307,8 @@ class SqlLedger:
         if not _possible(id):
             raise accounts.no_reservation(id)
         session = await self._session()
-        job = Job(Close(id, exact, self._clock(), usage), durable=True, kept=True)
+        close = Close(id, exact, self._clock(), usage, held=self._held.pop(id, None))
+        job = Job(close, durable=True, kept=True)
         settled: Reservation = await session.writer.do(job)
         return settled
 
@@ -293,13 +317,15 @@ class SqlLedger:
         if not _possible(id):
             raise accounts.no_reservation(id)
         session = await self._session()
-        job = Job(Close(id, None, self._clock()), durable=False, kept=True)
+        # On the disk, too: a living process's reservation that came back by a crash would wait for its end.
+        job = Job(Close(id, None, self._clock(), held=self._held.pop(id, None)), durable=True, kept=True)
         released: Reservation = await session.writer.do(job)
         return released
 
     async def sweep(self) -> int:
         """Gives back what dead processes held; see `Ledger`."""
         now = self._clock()
+        self._held = {id: held for id, held in self._held.items() if held.expires > now}
 
         async def run(connection: AsyncConnection) -> int:
             await accounts.beat(connection, self.owner, now)
@@ -333,7 +359,7 @@ class SqlLedger:
         wanted = _filters(where)
         return await self._read(lambda connection: queries.totals(connection, group, since, until, wanted))
 
-    async def prune(self, kind: type[Listed] | type[Reservation], before: float, limit: int = 1000) -> int:
+    async def prune(self, kind: type[object], before: float, limit: int = 1000) -> int:
         """Deletes some of the oldest rows; see `Ledger`."""
         return await self._write(lambda connection: queries.prune(connection, kind, before, limit), None)
 

@@ -2,8 +2,8 @@
 
 The slow proof (Argon2id) is made once in a process and key, in a thread, never twice at the same
 time for one key; after that a keyed digest finds the identity in microseconds. What is remembered
-is checked against the ledger's changes every few seconds, so that a revoked key is refused on every
-node. What is refused is remembered briefly, and all memories are bounded.
+goes when `watch.py` tells that it changed, so that a revoked key is refused on every node. What is
+refused is remembered briefly, and all memories are bounded. `Accounts` remembers teams the same way.
 
 What does not live here: what an identity may do (`policy/`), answers to callers (`web/`).
 """
@@ -15,15 +15,16 @@ import hashlib
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from compatgw.state.base import LedgerUnavailable, StateError
+from compatgw.state.base import StateError
 from compatgw.state.secrets import Hasher, id_of
 
 if TYPE_CHECKING:
-    from compatgw.state.base import Identity, Ledger
+    from compatgw.state.base import Account, Identity, Ledger
+    from compatgw.state.watch import Watch
 
 _REMEMBERED = 20_000
 _REFUSED = 10_000
@@ -51,12 +52,10 @@ class KeyVerifier:
     """Recognises keys of a ledger.
 
     Args:
-        ledger: Where keys are.
+        ledger: Where keys are. watch: Tells what changes there.
         prefixes: With which keys begin.
         hasher: Proves them.
         clock: Seconds since 1970, for expiry. monotonic: Seconds of a clock that never goes back.
-        fresh: Seconds between looks at what changed: the bound within which a revoked key is refused.
-        stale: Seconds for which known keys go on while the ledger is away.
         refused_for: Seconds for which a wrong key is remembered.
         parallel: Proofs at one time. waiting: Proofs that may wait for their turn.
     """
@@ -64,49 +63,41 @@ class KeyVerifier:
     def __init__(
         self,
         ledger: Ledger,
+        watch: Watch,
         *,
         prefixes: tuple[str, ...] = ("cgw-",),
         hasher: Hasher | None = None,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        fresh: float = 2.0,
-        stale: float = 15.0,
         refused_for: float = 30.0,
         parallel: int = 2,
         waiting: int = 64,
     ) -> None:
         self._ledger = ledger
+        self._watch = watch
         self._prefixes = prefixes
         self._hasher = hasher or Hasher()
         self._clock = clock
         self._monotonic = monotonic
-        self._fresh = fresh
-        self._stale = stale
         self._refused_for = refused_for
         self._parallel = parallel
         self._waiting = waiting
         self._pepper = secrets.token_bytes(32)
         self._proved: OrderedDict[bytes, _Proved] = OrderedDict()
         self._refused: OrderedDict[bytes, float] = OrderedDict()
-        self._cursor: int | None = None
-        self._looked = self._failed = float("-inf")
         # Of each loop: what is under way there, and the turns of its proofs.
         self._under_way: dict[tuple[asyncio.AbstractEventLoop, bytes], asyncio.Task[Identity | None]] = {}
-        self._looking: dict[asyncio.AbstractEventLoop, asyncio.Task[None]] = {}
         self._turns: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
         self.proofs = 0
+        watch.tell(self._forget)
 
     def recall(self, text: str) -> Identity | None:
         """The identity of a key that was proved and looked at lately: the hot path, a few microseconds.
 
         None says only that `verify` has to be asked.
         """
-        age = self._monotonic() - self._looked
-        if age > self._fresh / 2:
-            if age > self._fresh:
-                return None
-            # In good time, so that nobody has to wait for it.
-            self._start_looking()
+        if not self._watch.is_fresh():
+            return None
         proved = self._proved.get(self._digest(text))
         if proved is None or proved.identity is None or not self._holds(proved, proved.identity):
             return None
@@ -123,7 +114,7 @@ class KeyVerifier:
         if id is None:
             return None
         digest = self._digest(text)
-        await self.refresh()
+        await self._watch.refresh()
         if self._refused.get(digest, 0.0) > self._monotonic():
             return None
         place = (asyncio.get_running_loop(), digest)
@@ -134,54 +125,16 @@ class KeyVerifier:
         # One caller that leaves does not take the answer from the others.
         return await asyncio.shield(under_way)
 
-    async def refresh(self) -> None:
-        """Forgets what has changed in the ledger, at most once in `fresh` seconds.
-
-        Raises:
-            LedgerUnavailable: It has been away for longer than `stale` seconds.
-        """
-        now = self._monotonic()
-        if now - self._looked <= self._fresh:
-            return
-        if now - self._failed <= self._fresh and now - self._looked <= self._stale:
-            return
-        try:
-            await asyncio.shield(self._start_looking())
-        except LedgerUnavailable:
-            self._failed = self._monotonic()
-            if self._failed - self._looked > self._stale:
-                raise
-
-    def _start_looking(self) -> asyncio.Task[None]:
-        loop = asyncio.get_running_loop()
-        looking = self._looking.get(loop)
-        if looking is None:
-            looking = self._looking[loop] = loop.create_task(self._look())
-            looking.add_done_callback(lambda task: _over(self._looking, loop, task))
-        return looking
-
-    def forget(self, *ids: str) -> None:
-        """Reads these keys, teams or plans anew when they come next, such as those that were just revoked here."""
-        gone = set(ids)
+    def _forget(self, ids: Collection[str] | None) -> None:
         for proved in self._proved.values():
-            if (identity := proved.identity) is not None:
-                names = {identity.key.id, identity.team.id, identity.team.plan, identity.key.plan}
-                if names & gone:
-                    proved.identity = None
+            identity = proved.identity
+            if identity is None:
+                continue
+            made_of = _names(identity.account) | {identity.key.id, identity.key.plan}
+            if ids is None or not made_of.isdisjoint(ids):
+                proved.identity = None
         # A key that was wrong may have been made since.
         self._refused.clear()
-
-    async def _look(self) -> None:
-        began = self._monotonic()
-        first = self._cursor is None
-        self._cursor, changes = await self._ledger.changes(self._cursor)
-        if first:
-            # What changed between the reading of an identity and this first look is not known.
-            for proved in self._proved.values():
-                proved.identity = None
-        elif changes:
-            self.forget(*[change.id for change in changes])
-        self._looked = began
 
     async def _identify(self, text: str, id: str, digest: bytes) -> Identity | None:
         proved = self._proved.get(digest)
@@ -238,6 +191,52 @@ class KeyVerifier:
 
     def _digest(self, text: str) -> bytes:
         return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), key=self._pepper, digest_size=16).digest()
+
+
+class Accounts:
+    """Teams of callers that have no key of the ledger: of tokens, of the configuration, of the host.
+
+    Args:
+        ledger: Where teams are. watch: Tells what changes there.
+    """
+
+    def __init__(self, ledger: Ledger, watch: Watch) -> None:
+        self._ledger = ledger
+        self._watch = watch
+        self._known: OrderedDict[str, Account] = OrderedDict()
+        watch.tell(self._forget)
+
+    def recall(self, team: str) -> Account | None:
+        """A team that was read lately; None says only that `read` has to be asked."""
+        return self._known.get(team) if self._watch.is_fresh() else None
+
+    async def read(self, team: str) -> Account | None:
+        """The team, None when there is none.
+
+        Raises:
+            LedgerUnavailable: The ledger is away, and the team is not known lately.
+        """
+        await self._watch.refresh()
+        if (known := self._known.get(team)) is not None:
+            return known
+        found = await self._ledger.account(team)
+        if found is not None:
+            self._known[team] = found
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        return found
+
+    def _forget(self, ids: Collection[str] | None) -> None:
+        if ids is None:
+            self._known.clear()
+            return
+        for team in [team for team, account in self._known.items() if not _names(account).isdisjoint(ids)]:
+            del self._known[team]
+
+
+def _names(account: Account) -> set[str | None]:
+    """The ids of what an account is made of."""
+    return {account.team.id, account.team.plan}
 
 
 def _over(tasks: dict[Any, asyncio.Task[Any]], place: object, task: asyncio.Task[Any]) -> None:

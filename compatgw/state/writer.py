@@ -20,7 +20,7 @@ from compatgw.state.accounts import Hold
 from compatgw.state.base import LedgerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from contextlib import AbstractAsyncContextManager
 
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -115,7 +115,7 @@ class Writer:
                     self._jobs.remove(job)
                 else:
                     # It is being done, or it is done. Undoing what was not done does nothing.
-                    self._jobs.append(Job(job.undo, durable=False, kept=True))
+                    self._jobs.append(Job(job.undo, durable=True, kept=True))
                     self._wake()
             raise
 
@@ -239,17 +239,24 @@ class Writer:
             del rows[0]
 
     def _keep(self, jobs: list[Job], rows: list[UsageRow], error: LedgerUnavailable) -> None:
-        """Puts back what may still be written; who has waited long enough is told."""
+        """Puts back what may still be written; who has waited long enough is told, whether it had its turn or not."""
         self.repeated += 1
         now = self._loop.time()
-        again = []
-        for job in jobs:
-            over = now >= job.until
-            if over:
-                _tell(job, error)
-            if job.kept or not over:
-                again.append(job)
-        self._put_back(again, rows)
+        # A charge that is tried for ever must not keep those behind it waiting for ever.
+        self._jobs = deque(_patient(self._jobs, now, error))
+        self._put_back(_patient(jobs, now, error), rows)
+
+
+def _patient(jobs: Iterable[Job], now: float, error: LedgerUnavailable) -> list[Job]:
+    """Those of `jobs` that are tried again; the others are told why not."""
+    again = []
+    for job in jobs:
+        over = now >= job.until
+        if over:
+            _tell(job, error)
+        if job.kept or not over:
+            again.append(job)
+    return again
 
 
 def _mark(jobs: list[Job]) -> None:

@@ -8,18 +8,17 @@ What does not live here: protocols (`dialects/`), time-outs (`flow/patience.py`)
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from compatgw.errors import UpstreamFailure, UpstreamTimeout, UpstreamUnavailable
+from compatgw.providers import auth
+from compatgw.state.loops import PerLoop
 from compatgw.upstream.inprocess import InProcessTransport
 from compatgw.upstream.transport import Call, TransportFailed, TransportTimeout
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
     from compatgw.dialects.base import Outgoing
     from compatgw.upstream.inprocess import ASGIApp
     from compatgw.upstream.transport import Reply, Transport
@@ -35,16 +34,32 @@ class Endpoint:
     Attributes:
         name: The provider's name.
         base_url: Without a slash at its end.
-        headers: Sent with every call; authentication among them.
-        secret: The credential alone, to be taken out of whatever an upstream says.
+        plain: Headers sent with every call, without authentication.
+        scheme: How the credential is sent.
+        secret: The credential alone, to be taken out of whatever an upstream says, too.
         app: The application that stands in for the server, if any.
+        headers: Sent with every call; authentication among them.
     """
 
     name: str
     base_url: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    plain: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    scheme: str = "none"
     secret: str = field(default="", repr=False)
     app: ASGIApp | None = field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        signed = auth.headers(self.scheme, self.secret) if self.secret else ()
+        object.__setattr__(self, "headers", (*self.plain, *signed))
+
+    def with_secret(self, secret: str) -> Endpoint:
+        """The same server, called with another credential.
+
+        Raises:
+            ValueError: It holds what no header may; the message does not show it.
+        """
+        return replace(self, secret=secret)
 
     def redact(self, text: str) -> str:
         """`text` without the credential."""
@@ -79,7 +94,7 @@ class UpstreamClient:
             ("Accept-Encoding", "identity"),
             ("User-Agent", user_agent),
         )
-        self._by_loop: dict[asyncio.AbstractEventLoop, tuple[Transport, AsyncGenerator[None, None]]] = {}
+        self._transports: PerLoop[Transport] = PerLoop(self._new_transport)
 
     @property
     def transport_name(self) -> str:
@@ -113,25 +128,7 @@ class UpstreamClient:
     async def _transport(self, endpoint: Endpoint) -> Transport:
         if endpoint.app is not None:
             return InProcessTransport(endpoint.app)
-        loop = asyncio.get_running_loop()
-        if (found := self._by_loop.get(loop)) is not None:
-            return found[0]
-        for other in [other for other in self._by_loop if other.is_closed()]:
-            self._by_loop.pop(other, None)
-        transport = self._new_transport()
-        guard = self._closed_with(loop, transport)
-        self._by_loop[loop] = (transport, guard)
-        await anext(guard)
-        return transport
-
-    async def _closed_with(self, loop: asyncio.AbstractEventLoop, transport: Transport) -> AsyncGenerator[None, None]:
-        # A loop closes the generators that were begun in it (`shutdown_asyncgens`) before it closes
-        # itself: the one signal that reaches a library whose host has no lifespan for it.
-        try:
-            yield
-        finally:
-            self._by_loop.pop(loop, None)
-            await transport.aclose()
+        return self._transports.here() or await self._transports.get()
 
     def _new_transport(self) -> Transport:
         if self._http_client is None and self.transport_name.startswith("aiohttp"):
@@ -146,9 +143,7 @@ class UpstreamClient:
 
     async def aclose(self) -> None:
         """Closes the connections of the running loop. Idempotent."""
-        found = self._by_loop.get(asyncio.get_running_loop())
-        if found is not None:
-            await found[1].aclose()
+        await self._transports.aclose()
 
 
 def failed(endpoint: Endpoint, error: TransportFailed) -> UpstreamFailure:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from compatgw.flow.call import Call
+from compatgw.flow.call import Call, Ticket
 from compatgw.flow.run import run
 from compatgw.policy import access, plan
 from compatgw.surfaces import chat, extensions
@@ -23,32 +23,37 @@ if TYPE_CHECKING:
 
 async def chat_completions(site: Site, visit: Visit) -> None:
     """`POST /v1/chat/completions`."""
-    principal = await site.identify(visit)
+    caller = await site.identify(visit)
+    access.require_scope(caller, "chat")
     with site.capacity:
         started = site.house.monotonic()
         request, options = chat.parse(await visit.body())
         if (policy := visit.header("x-on-unsupported")) is not None:
             options = extensions.from_headers(options, {"x-on-unsupported": policy})
-        call = Call(visit.id, request, options, principal, scope_of(site, visit), visit.patience, started)
+        ticket = Ticket(f"call_{site.house.ids()}")
+        call = Call(visit.id, request, options, caller, scope_of(site, visit), visit.patience, started, ticket)
         with visit.watch():
             await run(call, site.house, visit)
 
 
 async def models(site: Site, visit: Visit) -> None:
     """`GET /v1/models`: what this caller may call."""
-    principal = await site.identify(visit)
-    rows = [
-        row for row in plan.listing(site.house.directory, scope_of(site, visit)) if access.may_use(principal, row["id"])
-    ]
+    caller = await site.identify(visit)
+    access.require_active(caller)
+    found = plan.listing(site.house.directory, scope_of(site, visit))
+    rows = [row for row, names in found if access.may_use(caller, names)]
     await document(visit, {"object": "list", "data": rows})
 
 
 async def model(site: Site, visit: Visit) -> None:
     """`GET /v1/models/{id}`; the id may hold slashes, raw or as `%2F`."""
-    principal = await site.identify(visit)
-    name = tail_of(visit.scope, visit.route, "/models/")
-    row = plan.entry(site.house.directory, name, scope_of(site, visit))
-    access.require(principal, name)
+    caller = await site.identify(visit)
+    access.require_active(caller)
+    name, scope = tail_of(visit.scope, visit.route, "/models/"), scope_of(site, visit)
+    row, names = plan.entry(site.house.directory, name, scope)
+    if not access.sees(caller, names):
+        raise plan.missing(site.house.directory, name, scope)
+    access.require_model(caller, names)
     await document(visit, row)
 
 
@@ -60,6 +65,8 @@ async def healthz(site: Site, visit: Visit) -> None:
 async def readyz(site: Site, visit: Visit) -> None:
     """`GET /readyz`: calls can be answered; 503 while shutting down or without any provider."""
     ready = site.open and bool(site.house.directory.deployments)
+    if ready and site.house.ledger is not None:
+        await site.house.ledger.open()
     await document(visit, {"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
 
@@ -76,6 +83,7 @@ async def status(site: Site, visit: Visit) -> None:
     }
     if house.settings.status_upstreams or await site.recognises(visit):
         data["transport"] = house.upstream.transport_name
+        data["counters"] = house.counters.state
         data["upstreams"] = [
             {
                 "name": seen.name,

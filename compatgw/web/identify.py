@@ -1,30 +1,42 @@
-"""Who is calling: keys from the configuration, or the host's own `authenticate=`.
+"""Who is calling: the host's own `authenticate=`, keys of the configuration, tokens of issuers, keys of the ledger.
 
-Keys are compared by keyed digest: looking one up takes the same time whichever it is, and
-the keys themselves are not kept.
+Keys are compared by keyed digest: looking one up takes the same time whichever it is, and the keys
+themselves are not kept.
 
-What does not live here: what a caller may do (`policy/access.py`).
+What does not live here: what a caller may do (`policy/access.py`), proofs (`state/verify.py`, `oidc.py`).
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import secrets
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from compatgw.errors import Unauthenticated
-from compatgw.policy.access import Principal
+from compatgw.errors import Forbidden, Overloaded, Unauthenticated
+from compatgw.policy.access import Caller, Principal, caller_of_key, caller_of_principal
+from compatgw.policy.limits import PLANS
+from compatgw.web.oidc import looks_like_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from starlette.requests import HTTPConnection
 
+    from compatgw.state.base import Identity, Plan
+    from compatgw.state.verify import Accounts, KeyVerifier
+    from compatgw.web.oidc import TokenVerifier
     from compatgw.web.visit import Visit
 
 Authenticate = Callable[["HTTPConnection"], Awaitable[Principal | None]]
 """An `authenticate=` callable: a connection to the caller's principal, or None to refuse it."""
+
+_REMEMBERED = 20_000
+# Seconds for which the host may think about who calls.
+_HOST_PATIENCE = 30.0
 
 
 async def anonymous(connection: HTTPConnection) -> Principal:
@@ -32,58 +44,141 @@ async def anonymous(connection: HTTPConnection) -> Principal:
     return Principal(name="anonymous")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Witnesses:
+    """Who can tell who a caller is; what is None has nothing to tell.
+
+    Attributes:
+        authenticate: Of the host; decides instead of all others.
+        keys: Of the configuration, each with its principal.
+        tokens: Knows tokens of issuers.
+        verifier: Knows keys of the ledger. accounts: Knows its teams.
+    """
+
+    authenticate: Authenticate | None = None
+    keys: Iterable[tuple[str, Principal]] = ()
+    tokens: TokenVerifier | None = None
+    verifier: KeyVerifier | None = None
+    accounts: Accounts | None = None
+
+
 class Identify:
     """Recognises callers.
 
     Args:
-        keys: Each key with its principal.
-        authenticate: Decides instead of the keys when given.
+        witnesses: Who is asked.
+        plans: Plans by name, which those of the ledger come before.
+        clock: Seconds since 1970, for expiry.
     """
 
-    def __init__(self, keys: Iterable[tuple[str, Principal]], authenticate: Authenticate | None) -> None:
+    def __init__(self, witnesses: Witnesses, *, plans: Mapping[str, Plan] = PLANS, clock: Callable[[], float]) -> None:
         self._pepper = secrets.token_bytes(32)
-        self._known = {self._digest(key): principal for key, principal in keys}
-        self._authenticate = authenticate
+        self._known = {self._digest(key): principal for key, principal in witnesses.keys}
+        self._ask = witnesses
+        self._plans = plans
+        self._clock = clock
+        self._host_patience = _HOST_PATIENCE
+        self._callers: OrderedDict[str, tuple[Identity, Caller]] = OrderedDict()
 
     @property
     def closed(self) -> bool:
         """True when nobody can get in."""
-        return not self._known and self._authenticate is None
+        ask = self._ask
+        return not self._known and ask.authenticate is None and ask.tokens is None and ask.verifier is None
 
-    async def __call__(self, visit: Visit) -> Principal:
+    async def aclose(self) -> None:
+        """Ends what is under way in the running loop."""
+        if self._ask.tokens is not None:
+            await self._ask.tokens.aclose()
+
+    async def __call__(self, visit: Visit) -> Caller:
         """The caller.
 
         Raises:
-            Unauthenticated: No key, or one that is not known.
+            Unauthenticated: No key, or one that is not known or over.
+            Forbidden: Its team does not exist.
+            StateError: The ledger is away, and the key is not remembered.
         """
-        if self._authenticate is not None:
-            # Imported for those who use it: it is half of what importing this package would take.
-            from starlette.requests import HTTPConnection
-
-            principal = await self._authenticate(HTTPConnection(visit.scope))
-            if principal is None:
-                raise Unauthenticated("The application that this gateway is mounted in did not recognise the caller.")
-            return principal
-        key = key_of(visit)
+        if self._ask.authenticate is not None:
+            return await self._with_team(await self._of_host(self._ask.authenticate, visit))
+        key, bearer = key_of(visit)
         if key is None:
             raise Unauthenticated(_missing(self.closed), code="missing_api_key")
-        principal = self._known.get(self._digest(key))
-        if principal is None:
+        if self._known and (known := self._known.get(self._digest(key))) is not None:
+            return await self._with_team(known)
+        if bearer and self._ask.tokens is not None and looks_like_token(key):
+            return await self._with_team(self._ask.tokens.recall(key) or await self._ask.tokens.verify(key))
+        verifier = self._ask.verifier
+        identity = (verifier.recall(key) or await verifier.verify(key)) if verifier is not None else None
+        if identity is None:
             raise Unauthenticated("The API key is not valid. Check it, or ask the gateway's operator for a new one.")
+        return self._of_ledger(identity)
+
+    async def _of_host(self, authenticate: Authenticate, visit: Visit) -> Principal:
+        # Imported for those who use it: it is half of what importing this package would take.
+        from starlette.requests import HTTPConnection
+
+        with visit.patience.within(self._host_patience, _host_is_slow):
+            asked: object = authenticate(HTTPConnection(visit.scope))
+            if not inspect.isawaitable(asked):
+                raise TypeError(f"authenticate= must be an async callable; it gave a {type(asked).__name__}")
+            principal = await asked
+        if principal is None:
+            raise Unauthenticated("The application that this gateway is mounted in did not recognise the caller.")
+        if not isinstance(principal, Principal):
+            raise TypeError(
+                f"authenticate= must give a compatgw.Principal or None; it gave a {type(principal).__name__}"
+            )
         return principal
+
+    def _of_ledger(self, identity: Identity) -> Caller:
+        key = identity.key
+        standing = key.standing(self._clock())
+        if standing == "revoked":
+            raise Unauthenticated("The API key was revoked. Ask the gateway's operator for a new one.")
+        if standing == "expired":
+            raise Unauthenticated(
+                "The API key has expired. Ask the gateway's operator for a new one.", code="expired_api_key"
+            )
+        remembered = self._callers.get(key.id)
+        if remembered is not None and remembered[0] is identity:
+            return remembered[1]
+        caller = caller_of_key(identity, self._plans)
+        self._callers[key.id] = (identity, caller)
+        while len(self._callers) > _REMEMBERED:
+            self._callers.popitem(last=False)
+        return caller
+
+    async def _with_team(self, principal: Principal) -> Caller:
+        accounts, team = self._ask.accounts, principal.team
+        if accounts is None or team is None:
+            return caller_of_principal(principal, None, self._plans)
+        account = accounts.recall(team) or await accounts.read(team)
+        if account is None:
+            # A name of the host's may hold what JSON cannot.
+            shown = team[:64].encode("utf-8", "replace").decode()
+            raise Forbidden(
+                f"The team '{shown}' does not exist in this gateway's ledger. Its operator adds it.",
+                code="team_inactive",
+            )
+        return caller_of_principal(principal, account, self._plans)
 
     def _digest(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), key=self._pepper, digest_size=32).digest()
 
 
-def key_of(visit: Visit) -> str | None:
-    """The key that a request carries; one in `x-api-key` or `api-key` decides alone."""
+def key_of(visit: Visit) -> tuple[str | None, bool]:
+    """What a request carries, and whether it came as a bearer token; one in `x-api-key` or `api-key` decides alone."""
     for name in ("x-api-key", "api-key"):
         if (value := visit.header(name)) is not None:
-            return value
+            return value, False
     scheme, _, token = (visit.header("authorization") or "").partition(" ")
     token = token.strip()
-    return token if scheme.lower() == "bearer" and token else None
+    return (token, True) if scheme.lower() == "bearer" and token else (None, False)
+
+
+def _host_is_slow() -> Overloaded:
+    return Overloaded("The application that this gateway is mounted in did not say in time who calls.", retry_after=1)
 
 
 def _missing(closed: bool) -> str:

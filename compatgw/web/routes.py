@@ -8,12 +8,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from compatgw.errors import GatewayError, MethodNotAllowed, NotFound
-from compatgw.web import cors, endpoints
+from compatgw.flow.call import ClientGone
+from compatgw.flow.storage import told
+from compatgw.state.base import StateError
+from compatgw.web import cors, endpoints, own
 from compatgw.web.paths import place_of
-from compatgw.web.visit import ClientGone, Visit
+from compatgw.web.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -29,6 +33,8 @@ Endpoint = Callable[["Site", Visit], Awaitable[None]]
 _SURFACE: Mapping[str, tuple[str, Endpoint]] = {
     "/chat/completions": ("POST", endpoints.chat_completions),
     "/models": ("GET", endpoints.models),
+    "/key": ("GET", own.key),
+    "/generation": ("GET", own.generation),
 }
 _OWN: Mapping[str, tuple[str, Endpoint]] = {
     "/healthz": ("GET", endpoints.healthz),
@@ -38,15 +44,22 @@ _OWN: Mapping[str, tuple[str, Endpoint]] = {
 
 
 class Router:
-    """Everything that one gateway answers over HTTP, as an ASGI application."""
+    """Everything that one gateway answers over HTTP, as an ASGI application.
 
-    def __init__(self, site: Site) -> None:
+    Args:
+        branches: Path prefixes, such as `/api/admin`, to what answers everything below them.
+    """
+
+    def __init__(self, site: Site, branches: Mapping[str, Endpoint] = MappingProxyType({})) -> None:
         self._site = site
+        self._branches = branches
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answers one request. Nothing leaves but cancellation."""
         visit = Visit(scope, receive, send, self._site.house.settings, f"req_{self._site.house.ids()}")
         try:
+            if self._site.chores is not None:
+                await self._site.chores.start()
             await self._answer(visit)
         except ClientGone:
             _log.debug("%s the client left", visit.id)
@@ -64,6 +77,8 @@ class Router:
                 await visit.answer(204, (), b"")
         except GatewayError as error:
             await visit.error(error)
+        except StateError as error:
+            await visit.error(told(error))
         except (ClientGone, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - the last layer: what escapes here becomes the host's error page
@@ -83,6 +98,9 @@ class Router:
         route = visit.route
         if self._site.hosts:
             visit.scope_name = self._site.hosts.get((visit.header("host") or "").partition(":")[0].lower())
+        for prefix, branch in self._branches.items():
+            if route == prefix or route.startswith(prefix + "/"):
+                return None if preflight else branch
         found = _OWN.get(route)
         if found is None:
             head, _, rest = route[1:].partition("/")

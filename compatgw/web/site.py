@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compatgw.errors import Unauthenticated
+from compatgw.errors import GatewayError
 from compatgw.flow.admit import Capacity
+from compatgw.state.base import StateError
 
 if TYPE_CHECKING:
     from compatgw.flow.call import House
+    from compatgw.flow.chores import Chores
     from compatgw.web.identify import Identify
     from compatgw.web.visit import Visit
 
@@ -29,10 +31,12 @@ class Site:
         open: False while shutting down.
         started_at: Seconds since 1970.
         started_monotonic: The same moment on the clock that never goes back.
+        chores: What is done from time to time; None in a gateway without a ledger.
     """
 
-    def __init__(self, house: House, identify: Identify, version: str) -> None:
+    def __init__(self, house: House, identify: Identify, version: str, chores: Chores | None = None) -> None:
         self.house = house
+        self.chores = chores
         self.identify = identify
         self.version = version
         self.capacity = Capacity(house.settings.max_in_flight)
@@ -46,6 +50,6 @@ class Site:
         """True for a caller that has a key."""
         try:
             await self.identify(visit)
-        except Unauthenticated:
+        except (GatewayError, StateError):
             return False
         return True

@@ -11,11 +11,12 @@ from __future__ import annotations
 import asyncio
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 import orjson
 
 from compatgw.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from compatgw.flow.call import ClientGone
 from compatgw.flow.patience import Patience
 
 if TYPE_CHECKING:
@@ -39,10 +40,6 @@ _STREAM = (
     (b"cache-control", b"no-cache, no-transform"),
     (b"x-accel-buffering", b"no"),
 )
-
-
-class ClientGone(Exception):
-    """The client left, or does not take what it is sent. Nobody is left to be told."""
 
 
 class Visit:
@@ -91,6 +88,10 @@ class Visit:
         """A request header by its name in lower case; the last of equal names."""
         value = self._headers.get(name.encode("latin-1"))
         return value.decode("latin-1") if value is not None else None
+
+    def query(self) -> dict[str, str]:
+        """The members of the query string; the last of equal names."""
+        return dict(parse_qsl(self.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
 
     async def body(self) -> bytes:
         """The whole JSON body.
@@ -176,7 +177,7 @@ class Visit:
             headers.append(("x-should-retry", "true" if error.should_retry else "false"))
         if error.status == 401:
             headers.append(("WWW-Authenticate", "Bearer"))
-        await self.answer(error.status, tuple(headers), body)
+        await self.answer(error.status, (*headers, *error.headers), body)
 
     def _lines(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         lines = [(b"x-request-id", self.id.encode("latin-1")), *self.extra]

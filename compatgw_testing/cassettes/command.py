@@ -1,7 +1,7 @@
 """The sub-command `cassette`: lint, show, diff, prune, replay, record, import-vcr, export-vcr.
 
 Exit codes: 0 well, 1 something was found, 2 asked for the wrong thing. What does not live here: what the commands do
-(`lint.py`, `compare.py`, `prune.py`, `stand.py`, `ext/vcr_command.py`).
+(`lint.py`, `compare.py`, `prune.py`, `ext/vcr_command.py`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from compatgw_testing.cassettes.prune import obsolete
 from compatgw_testing.cassettes.replay import Replay
 from compatgw_testing.cassettes.session import DUMMY_KEY, Session
 from compatgw_testing.cassettes.show import shown
-from compatgw_testing.cassettes.stand import exports, stand
-from compatgw_testing.doors.environ import VENDORS, environ
+from compatgw_testing.doors.environ import VENDORS, environ, exports
 from compatgw_testing.ext import vcr_command
+from compatgw_testing.server import FakeServer, stand
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -191,7 +191,7 @@ def _replay(arguments: argparse.Namespace) -> int:
     def welcome(origin: str) -> str:
         lead = f"{_count(len(interactions), 'answer')} on {origin} - Ctrl-C ends it\n\n"
         variables = environ(origin, dict.fromkeys(VENDORS, DUMMY_KEY))
-        return f"{lead}{exports(variables, _SHOWN | _KEYS)}"
+        return lead + _indented(exports(variables, _SHOWN | _KEYS))
 
     _stand(app, arguments, welcome)
     for miss in app.misses:
@@ -219,7 +219,7 @@ def _record(arguments: argparse.Namespace) -> int:
     def welcome(origin: str) -> str:
         lead = f"recording on {origin} - Ctrl-C writes {arguments.file}\n\n"
         tail = "\nYour application keeps its real keys; they are passed on and not written down.\n"
-        return f"{lead}{exports(environ(origin, dict.fromkeys(VENDORS, DUMMY_KEY)), _SHOWN)}{tail}"
+        return lead + _indented(exports(environ(origin, dict.fromkeys(VENDORS, DUMMY_KEY)), _SHOWN)) + tail
 
     _stand(session, arguments, welcome)
     problems = session.finish(passed=True)
@@ -235,10 +235,11 @@ def _stand(app: Replay | Session, arguments: argparse.Namespace, welcome: Callab
     if not 0 <= arguments.port <= 65535:
         raise _Mistake(f"--port is from 0 to 65535, got {arguments.port}")
     try:
-        stand(app, arguments.host, arguments.port, welcome)
+        server = FakeServer(app, host=arguments.host, port=arguments.port)
     except OSError as refused:
-        place = f"{arguments.host}:{arguments.port}"
-        raise _Mistake(f"cannot listen on {place}: {refused.strerror or refused}") from refused
+        place, why = f"{arguments.host}:{arguments.port}", refused.strerror or refused
+        raise _Mistake(f"cannot listen on {place}: {why}; --port 0 takes a free port") from refused
+    stand(server, welcome)
 
 
 # What they have in common.
@@ -252,7 +253,7 @@ def _files(paths: Iterable[Path]) -> list[Path]:
         elif path.is_file():
             found.append(path)
         else:
-            raise _Mistake(f"there is no {path}")
+            raise _Mistake(f"there is no {path}; name a cassette, or a folder of them")
     if not found:
         raise _Mistake(f"there is no .jsonl file in {', '.join(map(str, paths))}")
     return list(dict.fromkeys(found))
@@ -263,6 +264,10 @@ def _readable(path: Path) -> Cassette:
         return read(path)
     except OSError as missing:
         raise _Mistake(f"cannot read {path}: {missing.strerror or missing}") from missing
+
+
+def _indented(lines: Iterable[str]) -> str:
+    return "".join(f"  {line}\n" for line in lines)
 
 
 def _count(number: int, what: str) -> str:

@@ -338,7 +338,8 @@ class _Reader:
         if "cassette" not in value:
             raise self._wrong('the first line must say {"cassette": 1, ...}; this is no cassette')
         if value["cassette"] != VERSION:
-            raise self._wrong(f"version {value['cassette']!r} of the format is not known, only {VERSION} is")
+            known = f"only {VERSION} is; a newer compatgw may know it"
+            raise self._wrong(f"version {value['cassette']!r} of the format is not known, {known}")
         source = self._one_of(value, "provenance", get_args(Source), None)
         chunks = self._one_of(value, "chunks", get_args(Boundaries), "as received")
         texts = {key: self._text(value, key, "") for key in ("server", "model", "recorded_at", "note", "test")}

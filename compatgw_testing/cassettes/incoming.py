@@ -11,13 +11,12 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 from compatgw_testing.cassettes.format import RecordedRequest
 from compatgw_testing.cassettes.services import PATH_SAFE, SERVICES
+from compatgw_testing.fakes.delivery import client_left
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, MutableMapping
+    from collections.abc import Collection, Coroutine, Mapping
 
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
+    from compatgw_testing.doors.exchange import Receive
 
 _LARGEST: Final = 256 * 1024 * 1024
 # What an answer may take to notice that its client is gone.
@@ -105,7 +104,7 @@ async def while_there(
     Raises:
         ClientGone: The client left, and the answer had not ended.
     """
-    left = asyncio.ensure_future(_left(receive))
+    left = asyncio.ensure_future(client_left(receive))
     task = asyncio.ensure_future(answer)
     try:
         await asyncio.wait((left, task), return_when=asyncio.FIRST_COMPLETED)
@@ -122,8 +121,3 @@ async def while_there(
         if task.done() and not task.cancelled():
             # It has been told already, or nobody is there to be told.
             task.exception()
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

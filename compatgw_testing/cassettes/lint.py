@@ -5,14 +5,13 @@ What does not live here: mending it; printing (`command.py`).
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from compatgw_testing.cassettes import age, secrets
 from compatgw_testing.cassettes.format import Cassette, MalformedCassette, read
 from compatgw_testing.cassettes.match import key_of, told
-from compatgw_testing.cassettes.scrub import LiveKeyFound, Scrubber, leaves, places
+from compatgw_testing.cassettes.scrub import LiveKeyFound, Scrubber, leaves, places, values_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -100,7 +99,7 @@ def _secret(cassette: Cassette, scrubber: Scrubber) -> Iterator[str]:
 
 def _damaged(cassette: Cassette) -> Iterator[str]:
     if not cassette.interactions:
-        yield "it has no interaction"
+        yield "it has no interaction; record it again"
     for number, one in enumerate(cassette.interactions, 1):
         if one.head is None:
             if one.end.kind == "eof":
@@ -120,11 +119,7 @@ def _random(cassette: Cassette) -> Iterator[str]:
         for where, body in (("request", one.request.body), ("answer", one.body)):
             lines = (body, *body.splitlines()) if where == "answer" else (body,)
             words: dict[str, None] = {}
-            for line in lines:
-                try:
-                    value = json.loads(line.removeprefix(b"data:"))
-                except (ValueError, RecursionError):
-                    continue
+            for value in values_in(*lines):
                 for path, text in leaves(value):
                     name = next((part for part in reversed(path) if part != "[]"), "the text")
                     if name not in _RANDOM and any(secrets.random_looking(text)):

@@ -114,12 +114,6 @@ class Matcher:
             numbers = sorted(number for waiting in self._waiting.values() for number in waiting)
         return tuple(self._all[number] for number in numbers)
 
-    @property
-    def used(self) -> tuple[Interaction, ...]:
-        """Those that were given, in their order."""
-        unused = {id(one) for one in self.unused}
-        return tuple(one for one in self._all if id(one) not in unused)
-
     def take(self, request: RecordedRequest) -> Interaction | None:
         """The next answer to a request; None if there is none (any more)."""
         key = key_of(request, self._volatile)

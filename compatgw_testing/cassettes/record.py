@@ -21,14 +21,14 @@ from compatgw_testing.cassettes.format import Chunk, End, Head, Interaction
 from compatgw_testing.cassettes.incoming import ClientGone, request_of, while_there
 from compatgw_testing.cassettes.services import dialect_of, upstream_url
 from compatgw_testing.cassettes.telling import error_answer
-from compatgw_testing.fakes.delivery import lifespan
+from compatgw_testing.doors.lifespan import answer_lifespan
 from compatgw_testing.faults import ConnectionCut, ConnectionReset, ConnectRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, MutableMapping
 
     from compatgw_testing.cassettes.format import EndKind, Pairs, RecordedRequest
-    from compatgw_testing.cassettes.incoming import Receive, Send
+    from compatgw_testing.doors.exchange import Receive, Send
 
 # What concerns one connection, and not the answer.
 _HOP_BY_HOP: Final = frozenset(
@@ -134,7 +134,7 @@ class Recorder:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one request."""
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            await answer_lifespan(receive, send)
             return
         try:
             request = await request_of(scope, receive)

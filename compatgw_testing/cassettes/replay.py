@@ -17,14 +17,14 @@ from compatgw_testing.cassettes.match import Matcher
 from compatgw_testing.cassettes.scrub import Scrubber
 from compatgw_testing.cassettes.services import dialect_of
 from compatgw_testing.cassettes.telling import error_answer
-from compatgw_testing.fakes.delivery import lifespan
+from compatgw_testing.doors.lifespan import answer_lifespan
 from compatgw_testing.faults import ConnectionCut, ConnectionReset, ConnectRefused, ReadTimedOut
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 
     from compatgw_testing.cassettes.format import Head, RecordedRequest
-    from compatgw_testing.cassettes.incoming import Receive, Send
+    from compatgw_testing.doors.exchange import Receive, Send
 
 MISS: Final = "no_cassette_match"
 _LARGEST_PIECE: Final = 48
@@ -71,7 +71,7 @@ class Replay:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one request."""
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            await answer_lifespan(receive, send)
             return
         try:
             request = await request_of(scope, receive, self.answers.services)

@@ -137,13 +137,8 @@ def spread(body: bytes) -> Iterator[bytes]:
     """Texts that a stream of JSON events gives in pieces: for each member, its texts of all events, joined."""
     members: dict[tuple[str, ...], list[str]] = {}
     count = 0
-    for line in body.splitlines():
-        data = line.removeprefix(b"data:").strip()
-        if not data.startswith(b"{"):
-            continue
-        try:
-            value = json.loads(data)
-        except (ValueError, RecursionError):
+    for value in values_in(*body.splitlines()):
+        if not isinstance(value, dict):
             continue
         count += 1
         for path, text in leaves(value):
@@ -152,6 +147,15 @@ def spread(body: bytes) -> Iterator[bytes]:
         for texts in members.values():
             if len(texts) > 1:
                 yield "".join(texts).encode("utf-8", "replace")
+
+
+def values_in(*texts: bytes) -> Iterator[Any]:
+    """Each text as JSON, be it the data of an event; what is no JSON is passed over."""
+    for text in texts:
+        try:
+            yield json.loads(text.removeprefix(b"data:"))
+        except (ValueError, RecursionError):
+            continue
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -173,11 +177,7 @@ def _decoded(where: str, text: bytes) -> Iterator[tuple[str, bytes]]:
     if b"%" in text:
         yield where, unquote_to_bytes(text)
     if b"\\" in text:
-        for line in (text, *text.splitlines()):
-            try:
-                value = json.loads(line.removeprefix(b"data:"))
-            except (ValueError, RecursionError):
-                continue
+        for value in values_in(text, *text.splitlines()):
             yield where, "\n".join(inner for _, inner in leaves(value)).encode("utf-8", "replace")
 
 

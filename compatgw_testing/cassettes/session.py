@@ -31,7 +31,7 @@ from compatgw_testing.cassettes.replay import Replay
 from compatgw_testing.cassettes.scrub import LiveKeyFound, Scrubber
 from compatgw_testing.cassettes.services import SERVICES, upstream_url
 from compatgw_testing.doors.environ import VENDORS, Redirect, environ
-from compatgw_testing.fakes.delivery import lifespan
+from compatgw_testing.doors.lifespan import answer_lifespan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, MutableMapping
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import httpx
 
     from compatgw_testing.cassettes.format import Interaction
-    from compatgw_testing.cassettes.incoming import Receive, Send
+    from compatgw_testing.doors.exchange import Receive, Send
 
 Mode = Literal["none", "once", "new_episodes", "all", "rewrite"]
 # What a replayed cassette takes for a key.
@@ -132,7 +132,7 @@ class Session:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one request: service S below `/S`."""
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            await answer_lifespan(receive, send)
             return
         try:
             request = await request_of(scope, receive, self._replay.answers.services)

@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compatgw_testing.cassettes.incoming import Send
+    from compatgw_testing.doors.exchange import Send
 
 
 async def error_answer(send: Send, dialect: str, status: int, code: str, message: str) -> None:

@@ -11,6 +11,7 @@ Chunks pass as they come. A library is imported when a transport of it is asked 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 from urllib.parse import parse_qsl
@@ -64,48 +65,51 @@ def recording(transport: Any, tape: Tape, *, library: Literal["httpx", "httpx2"]
     return type(f"Recording{base.__name__}", (kind, base), {})(transport, tape, module)
 
 
-class _Sync:
+class _Recording:
+    """What both kinds of transport have in common."""
+
     def __init__(self, transport: Any, tape: Tape, library: Any) -> None:
         self._transport = transport
         self._tape = tape
         self._library = library
-        self._stream = type("RecordedStream", (_SyncStream, library.SyncByteStream), {})
 
-    def handle_request(self, request: Any) -> Any:
-        request.headers["accept-encoding"] = _IDENTITY
-        take = self._tape.begin(_recorded(request, request.read()))
-        try:
-            answer = self._transport.handle_request(request)
-        except self._library.RequestError as failure:
-            take.end(end_of(failure), type(failure).__name__)
-            raise
+    def _passed(self, answer: Any, take: Take, kind: type[_Chunks], base: type) -> Any:
         kept, packed = kept_headers(answer.headers.multi_items())
         take.head(answer.status_code, kept)
-        chunks = answer.iter_bytes() if packed else answer.iter_raw()
-        stream = self._stream(answer, chunks, take, self._library)
+        stream = type("RecordedStream", (kind, base), {})(answer, packed, take, self._library)
         return self._library.Response(
             answer.status_code, headers=list(kept), stream=stream, extensions=answer.extensions
         )
+
+
+class _Chunks:
+    """What both kinds of stream have in common."""
+
+    def __init__(self, answer: Any, packed: bool, take: Take, library: Any) -> None:
+        self._answer = answer
+        self._packed = packed
+        self._take = take
+        self._library = library
+
+
+class _Sync(_Recording):
+    def handle_request(self, request: Any) -> Any:
+        request.headers["accept-encoding"] = _IDENTITY
+        take = self._tape.begin(_recorded(request, request.read()))
+        with _failures(take, self._library):
+            answer = self._transport.handle_request(request)
+        return self._passed(answer, take, _SyncChunks, self._library.SyncByteStream)
 
     def close(self) -> None:
         self._transport.close()
 
 
-class _SyncStream:
-    def __init__(self, answer: Any, chunks: Iterator[bytes], take: Take, library: Any) -> None:
-        self._answer = answer
-        self._chunks = chunks
-        self._take = take
-        self._library = library
-
+class _SyncChunks(_Chunks):
     def __iter__(self) -> Iterator[bytes]:
-        try:
-            for chunk in self._chunks:
+        with _failures(self._take, self._library):
+            for chunk in self._answer.iter_bytes() if self._packed else self._answer.iter_raw():
                 self._take.chunk(chunk)
                 yield chunk
-        except self._library.RequestError as failure:
-            self._take.end(end_of(failure), type(failure).__name__)
-            raise
         self._take.end("eof")
 
     def close(self) -> None:
@@ -113,53 +117,39 @@ class _SyncStream:
         self._answer.close()
 
 
-class _Async:
-    def __init__(self, transport: Any, tape: Tape, library: Any) -> None:
-        self._transport = transport
-        self._tape = tape
-        self._library = library
-        self._stream = type("RecordedStream", (_AsyncStream, library.AsyncByteStream), {})
-
+class _Async(_Recording):
     async def handle_async_request(self, request: Any) -> Any:
         request.headers["accept-encoding"] = _IDENTITY
         take = self._tape.begin(_recorded(request, await request.aread()))
-        try:
+        with _failures(take, self._library):
             answer = await self._transport.handle_async_request(request)
-        except self._library.RequestError as failure:
-            take.end(end_of(failure), type(failure).__name__)
-            raise
-        kept, packed = kept_headers(answer.headers.multi_items())
-        take.head(answer.status_code, kept)
-        chunks = answer.aiter_bytes() if packed else answer.aiter_raw()
-        stream = self._stream(answer, chunks, take, self._library)
-        return self._library.Response(
-            answer.status_code, headers=list(kept), stream=stream, extensions=answer.extensions
-        )
+        return self._passed(answer, take, _AsyncChunks, self._library.AsyncByteStream)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
 
-class _AsyncStream:
-    def __init__(self, answer: Any, chunks: AsyncIterator[bytes], take: Take, library: Any) -> None:
-        self._answer = answer
-        self._chunks = chunks
-        self._take = take
-        self._library = library
-
+class _AsyncChunks(_Chunks):
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._chunks:
+        with _failures(self._take, self._library):
+            async for chunk in self._answer.aiter_bytes() if self._packed else self._answer.aiter_raw():
                 self._take.chunk(chunk)
                 yield chunk
-        except self._library.RequestError as failure:
-            self._take.end(end_of(failure), type(failure).__name__)
-            raise
         self._take.end("eof")
 
     async def aclose(self) -> None:
         self._take.end("client_closed")
         await self._answer.aclose()
+
+
+@contextmanager
+def _failures(take: Take, library: Any) -> Iterator[None]:
+    """A failure of the library's ends the take, and goes on."""
+    try:
+        yield
+    except library.RequestError as failure:
+        take.end(end_of(failure), type(failure).__name__)
+        raise
 
 
 def _recorded(request: Any, body: bytes) -> RecordedRequest:

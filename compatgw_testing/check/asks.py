@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from compatgw_testing.specimens import PIXEL
+
 Messages = list[dict[str, Any]]
 
 HELLO: Final = "Say hello in a few words."
@@ -20,9 +22,6 @@ UNICODE: Final = (
     "\U0001f468\u200d\U0001f469\u200d\U0001f467"
 )
 PICTURE: Final = "What is in this picture?"
-
-# One red pixel.
-PIXEL: Final = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
 
 
 def user(content: object) -> Messages:

@@ -122,6 +122,14 @@ def expect_same(got: object, want: object, what: str) -> None:
     expect(got == want, f"{what} is {short(got)}, not {short(want)}")
 
 
+def expect_utf8(raw: bytes, what: str) -> None:
+    """Raises `Fails` unless `raw` is UTF-8."""
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise Fails(f"{what} is not UTF-8: {error}") from None
+
+
 def short(value: object, limit: int = EVIDENCE) -> str:
     """`value` as JSON where it can be, clipped to `limit` characters."""
     if isinstance(value, bytes):
@@ -142,6 +150,14 @@ def dig(value: Any, *path: str | int) -> Any:
         else:
             value = value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
     return value
+
+
+def parsed(text: object) -> Any:
+    """A text as JSON; None if it is none."""
+    try:
+        return json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def is_count(value: object) -> TypeGuard[int]:

@@ -11,6 +11,7 @@ from compatgw_testing.check.base import (
     dig,
     expect,
     expect_same,
+    expect_utf8,
     gathered,
     is_count,
     is_text,
@@ -46,10 +47,7 @@ async def content_type(probe: Probe) -> None:
 async def is_json(probe: Probe) -> None:
     """A plain answer is one JSON object in UTF-8."""
     answer = await probe.ask()
-    try:
-        answer.raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        expect(False, f"the body is not UTF-8: {error}")
+    expect_utf8(answer.raw, "the body")
     expect(answer.raw.lstrip()[:1] == b"{", answer.said)
     try:
         answer.value()

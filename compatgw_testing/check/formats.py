@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.check import asks
-from compatgw_testing.check.base import Skips, dig, expect, expect_same, gathered, must, short, should
+from compatgw_testing.check.base import Skips, dig, expect, expect_same, gathered, must, parsed, short, should
 
 if TYPE_CHECKING:
     from compatgw_testing.check.probe import Probe
@@ -21,10 +20,7 @@ def _asked(form: dict[str, Any], **members: object) -> dict[str, Any]:
 def _parsed(text: object, finish: object) -> Any:
     if finish == "length":
         raise Skips("the answer ran into its limit")
-    try:
-        return json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return None
+    return parsed(text)
 
 
 async def _plain(probe: Probe, form: dict[str, Any]) -> tuple[Any, Any]:

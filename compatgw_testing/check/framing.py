@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compatgw_testing.check import asks
-from compatgw_testing.check.base import Blocked, Skips, expect, expect_same, gathered, may, must, short, should
+from compatgw_testing.check.base import (
+    Blocked,
+    Skips,
+    expect,
+    expect_same,
+    expect_utf8,
+    gathered,
+    may,
+    must,
+    short,
+    should,
+)
 
 if TYPE_CHECKING:
     from compatgw_testing.check.probe import Probe
@@ -65,10 +76,7 @@ async def no_cache(probe: Probe) -> None:
 async def utf8(probe: Probe) -> None:
     """A stream is UTF-8 without a byte order mark."""
     raw = (await _long(probe)).answer.raw
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        expect(False, f"the stream is not UTF-8: {error}")
+    expect_utf8(raw, "the stream")
     expect(not raw.startswith(b"\xef\xbb\xbf"), "the stream begins with a byte order mark")
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from compatgw_testing.check import asks
-from compatgw_testing.check.base import Blocked, dig, expect, expect_same, gathered, must, short, should
+from compatgw_testing.check.base import Blocked, dig, expect, expect_same, expect_utf8, gathered, must, short, should
 from compatgw_testing.check.tools import demanded
 
 if TYPE_CHECKING:
@@ -49,10 +49,7 @@ async def escaped(probe: Probe) -> None:
 async def answered(probe: Probe) -> None:
     """A plain answer is UTF-8 with no half of a surrogate pair in it."""
     answer = await _asked(probe)
-    try:
-        answer.raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        expect(False, f"the body is not UTF-8: {error}")
+    expect_utf8(answer.raw, "the body")
     text = str(dig(answer.body(), "choices", 0, "message", "content"))
     expect(not _halves(text), f"the text has {short(_halves(text))}")
 
@@ -61,10 +58,7 @@ async def answered(probe: Probe) -> None:
 async def streamed(probe: Probe) -> None:
     """A stream is UTF-8, and no piece of its text ends in half of a character."""
     stream = await probe.stream(messages=asks.user(asks.UNICODE))
-    try:
-        stream.answer.raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        expect(False, f"the stream is not UTF-8: {error}")
+    expect_utf8(stream.answer.raw, "the stream")
     for delta in stream.deltas():
         text = delta.get("content") or ""
         expect(not _halves(text), f"a delta is {short(delta)}")
@@ -94,10 +88,7 @@ async def error(probe: Probe) -> None:
     if answer.status < 400:
         raise Blocked(f"it was answered {answer.said}")
     expect(answer.status < 500, answer.said)
-    try:
-        answer.raw.decode("utf-8")
-    except UnicodeDecodeError as failure:
-        expect(False, f"the body is not UTF-8: {failure}")
+    expect_utf8(answer.raw, "the body")
 
 
 ASSERTIONS = gathered(globals())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.check import asks
-from compatgw_testing.check.base import Skips, dig, expect, expect_same, gathered, is_text, must, short, should
-from compatgw_testing.check.tools import demanded, parsed
+from compatgw_testing.check.base import Skips, dig, expect, expect_same, gathered, is_text, must, parsed, short, should
+from compatgw_testing.check.tools import demanded
 
 if TYPE_CHECKING:
     from compatgw_testing.check.probe import Probe

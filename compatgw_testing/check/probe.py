@@ -62,7 +62,6 @@ class Probe:
         self.key = key
         self.timeout = timeout
         self.requests = 0
-        self.given_model = model
         self.model = model or ""
         self.embedding_model = embedding_model
         self._limit = "max_tokens"

@@ -7,7 +7,6 @@ other tool choices (`choice.py`).
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.check import asks
@@ -21,6 +20,7 @@ from compatgw_testing.check.base import (
     is_text,
     may,
     must,
+    parsed,
     short,
     should,
 )
@@ -34,14 +34,6 @@ def demanded(**members: object) -> dict[str, Any]:
     """A request that has to be answered by a call of the weather tool."""
     tools = [asks.weather_tool()]
     return {"messages": asks.user(asks.WEATHER), "tools": tools, "tool_choice": "required", **members}
-
-
-def parsed(text: object) -> Any:
-    """Arguments as JSON; None if they are none."""
-    try:
-        return json.loads(text) if isinstance(text, str) else None
-    except (ValueError, RecursionError):
-        return None
 
 
 async def _call(probe: Probe) -> dict[str, Any]:

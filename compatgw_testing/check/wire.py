@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from compatgw_testing.check.base import Blocked, dig, short
+from compatgw_testing.check.base import Blocked, dig, parsed, short
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -150,10 +150,7 @@ class Stream:
         for event in self.events:
             if event.data.strip() == DONE:
                 continue
-            try:
-                out.append((event.data, json.loads(event.data)))
-            except (ValueError, RecursionError):
-                out.append((event.data, None))
+            out.append((event.data, parsed(event.data)))
         return out
 
     @cached_property

@@ -10,6 +10,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
+from compatgw_testing.doors.lifespan import answer_lifespan
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
 
@@ -69,7 +71,7 @@ class Crossroads:
     async def __call__(self, scope: MutableMapping[str, object], receive: Receive, send: Send) -> None:
         """Serves one request. Lifespan is answered and reaches no application."""
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await answer_lifespan(receive, send)
             return
         path, root = str(scope["path"]), str(scope.get("root_path", ""))
         below = path.removeprefix(root) if root else path
@@ -101,11 +103,3 @@ class Crossroads:
 
 def _clean(prefix: str) -> str:
     return "/" + prefix.strip("/")
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return

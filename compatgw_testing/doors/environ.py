@@ -11,10 +11,11 @@ What does not live here: setting them (`plugin.py`), what is served at the addre
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping
+    from collections.abc import Collection, Mapping, MutableMapping
     from types import ModuleType
 
 
@@ -146,3 +147,9 @@ def environ(origin: str, keys: Mapping[str, str], *, current: Mapping[str, str] 
         new[variable] = ",".join([*there, *(host for host in _LOOPBACK if host not in there)])
     unset = tuple(sorted({*known, *_ESCAPES} - set(new)))
     return Redirect(new, unset)
+
+
+def exports(change: Redirect, wanted: Collection[str] | None = None) -> list[str]:
+    """Lines for a shell, sorted: the variables that `change` sets, or those of `wanted`."""
+    shown = {name: value for name, value in change.set.items() if wanted is None or name in wanted}
+    return [f"export {name}={shlex.quote(value)}" for name, value in sorted(shown.items())]

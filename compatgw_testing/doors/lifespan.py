@@ -1,4 +1,4 @@
-"""Start-up and shutdown of an ASGI application, as a server runs them.
+"""Start-up and shutdown of an ASGI application: run, as a server does, and answered, as an application does.
 
 What does not live here: requests (`exchange.py`).
 """
@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from compatgw_testing.doors.exchange import App, Message
+    from compatgw_testing.doors.exchange import App, Message, Receive, Send
 
 # What either phase may take.
 _LIMIT = 10.0
@@ -72,3 +72,12 @@ class Lifespan:
         else:
             # An application may return instead of waiting for its shutdown.
             self._answers.put_nowait({"type": "lifespan.over"})
+
+
+async def answer_lifespan(receive: Receive, send: Send) -> None:
+    """Answers start-up and shutdown for an application that needs neither."""
+    while True:
+        kind = (await receive())["type"]
+        await send({"type": f"{kind}.complete"})
+        if kind == "lifespan.shutdown":
+            return

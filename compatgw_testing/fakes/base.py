@@ -21,8 +21,9 @@ from urllib.parse import parse_qsl
 
 from compatgw_testing import sample, script
 from compatgw_testing.clock import EPOCH, Timeline
+from compatgw_testing.doors.lifespan import answer_lifespan
 from compatgw_testing.fakes.answer import Answer, Chat, Frame, Headers, Problem, Refused, Said, settle
-from compatgw_testing.fakes.delivery import Line, bent, deliver, lifespan, read_body
+from compatgw_testing.fakes.delivery import Line, bent, deliver, read_body
 from compatgw_testing.fakes.form import read_form
 from compatgw_testing.fakes.scripted import Scripted, bare
 from compatgw_testing.journal import Call
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from compatgw_testing.clock import Clock
-    from compatgw_testing.fakes.delivery import Pace, Receive, Send
+    from compatgw_testing.doors.exchange import Receive, Send
+    from compatgw_testing.fakes.delivery import Pace
     from compatgw_testing.fakes.scripted import Unscripted
     from compatgw_testing.faults import Fault
     from compatgw_testing.request import Request
@@ -336,7 +338,7 @@ class Fake(Scripted, ABC):
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serves one request, as ASGI demands. Lifespan is answered and means nothing."""
         if scope["type"] == "lifespan":
-            await lifespan(receive, send)
+            await answer_lifespan(receive, send)
             return
         if scope["type"] != "http":
             raise ValueError(f"a fake serves HTTP, not {scope['type']}")

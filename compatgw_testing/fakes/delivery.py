@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, NamedTuple
 
 from compatgw_testing.fakes.answer import Frame
 from compatgw_testing.faults import ConnectionCut, ConnectionReset, ConnectRefused, ReadTimedOut
@@ -18,13 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from compatgw_testing.clock import Timeline
+    from compatgw_testing.doors.exchange import Message, Receive, Send
     from compatgw_testing.fakes.answer import Answer, Chat, Problem
     from compatgw_testing.faults import Fault
     from compatgw_testing.journal import Call
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 Pace = Callable[[int], Awaitable[None]]
 
 
@@ -107,7 +105,7 @@ async def deliver(call: Call, answer: Answer, line: Line) -> None:
     """
     call.status = answer.status
     call.virtual = line.timeline.virtual
-    left = asyncio.ensure_future(_left(line.receive))
+    left = asyncio.ensure_future(client_left(line.receive))
     try:
         await _Delivery(call, answer, line, left).run()
     except ReadTimedOut:
@@ -304,16 +302,7 @@ async def read_body(call: Call, receive: Receive, limit: int) -> bool:
             return True
 
 
-async def _left(receive: Receive) -> None:
+async def client_left(receive: Receive) -> None:
     """Returns when the client is gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-async def lifespan(receive: Receive, send: Send) -> None:
-    """Answers start-up and shutdown; a fake needs neither."""
-    while True:
-        kind = (await receive())["type"]
-        await send({"type": f"{kind}.complete"})
-        if kind == "lifespan.shutdown":
-            return

@@ -16,7 +16,7 @@ from compatgw_testing.clock import Clock, VirtualClock
 from compatgw_testing.fakes.quota import Quota
 from compatgw_testing.journal import Call, Journal
 from compatgw_testing.rules import Rule, RuleError, Rules, When, loops
-from compatgw_testing.script import Failure, Raw, Script, ScriptError, Step, ToolCall, Turn
+from compatgw_testing.script import Failure, Raw, ScriptError, Step, ToolCall, Turn
 from compatgw_testing.vectors import Vectors
 from compatgw_testing.verbs import Verbs
 from compatgw_testing.verdict import Grade, Limits, Seen, grade
@@ -44,11 +44,11 @@ class Scripted(Verbs):
     failures: ClassVar[Mapping[str, Problem]] = {}
 
     def __init__(self, *, seed: int | str = 0, unscripted: Unscripted = "answer", clock: Clock | None = None) -> None:
+        super().__init__()
         self.seed = seed
         self.unscripted: Unscripted = unscripted
         self.clock = VirtualClock() if clock is None else clock
         self.calls = Journal()
-        self.script = Script()
         self.rules = Rules()
         self.complaints: list[str] = []
         self.vectors = Vectors(seed)
@@ -87,21 +87,6 @@ class Scripted(Verbs):
                 rule.enqueue(*steps_of(steps))
         return self
 
-    def enqueue(self, *steps: Step, times: int = 1) -> Self:
-        """Appends steps to the script, each to be played `times` times.
-
-        Raises:
-            ScriptError: A failure has a name that this vendor does not know.
-        """
-        for step in steps:
-            self.script.add(self._known(step), times)
-        return self
-
-    def always(self, step: Step | str) -> Self:
-        """Answers so whenever nothing else is scripted."""
-        self.script.stand(script.reply(step) if isinstance(step, str) else self._known(step))
-        return self
-
     def quota(self, *, rpm: int | None = None, tpm: int | None = None) -> Self:
         """Sets a true quota: requests and tokens a minute, refilled as the clock goes (`clock.advance(60)`).
 
@@ -126,7 +111,6 @@ class Scripted(Verbs):
         return self
 
     def _known(self, step: Step) -> Step:
-        """`step`, unless this vendor has no answer for the way it fails, or there is nothing that could go wrong."""
         fault = step.fault if isinstance(step, Turn) else None
         failure = step if isinstance(step, Failure) else fault and fault.error
         if failure and failure.name is not None and failure.name not in self.failures:

@@ -8,31 +8,28 @@ from __future__ import annotations
 import asyncio
 import json
 import shlex
-import signal
 import sys
-import threading
 import tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from compatgw_testing.doors.environ import VENDORS, environ
+from compatgw_testing.doors.environ import VENDORS, Redirect, environ, exports
 from compatgw_testing.fakes import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
 from compatgw_testing.fakes.openai.habits import HABITS
+from compatgw_testing.llm import DIALECTS
 from compatgw_testing.script import ScriptError
 from compatgw_testing.serve.admin import PREFIX, Admin
 from compatgw_testing.serve.steps import apply, entries_of
-from compatgw_testing.server import FakeServer
+from compatgw_testing.server import FakeServer, stand
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Mapping, Sequence
-    from types import FrameType
 
     from compatgw_testing.fakes import Fake
     from compatgw_testing.fakes.delivery import Pace
 
-DIALECTS = ("openai", "anthropic", "gemini", "cohere")
 FAMILY = tuple(name for name in HABITS if name != "openai")
 
 
@@ -109,7 +106,9 @@ def run(arguments: argparse.Namespace) -> int:
             if options.port == 0:
                 raise Mistake("--print-env needs --port: a free port is only known once the server runs")
             host = f"[{options.host}]" if ":" in options.host else options.host
-            sys.stdout.write(exports(f"http://{host}:{options.port}", fakes))
+            change = _redirect(f"http://{host}:{options.port}", fakes)
+            lines = [*exports(change), f"unset {' '.join(change.unset)}"]
+            sys.stdout.write("".join(f"{line}\n" for line in lines))
             return 0
         serve(options, fakes)
     except (Mistake, ScriptError) as wrong:
@@ -140,11 +139,8 @@ def make_fakes(options: Options) -> dict[str, Fake]:
     return fakes
 
 
-def exports(origin: str, fakes: Mapping[str, Fake]) -> str:
-    """Lines for a shell that point applications at `origin`."""
-    change = environ(origin, {name: fake.api_key for name, fake in fakes.items() if name in VENDORS})
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in sorted(change.set.items())]
-    return "".join(f"{line}\n" for line in [*lines, f"unset {' '.join(change.unset)}"])
+def _redirect(origin: str, fakes: Mapping[str, Fake]) -> Redirect:
+    return environ(origin, {name: fake.api_key for name, fake in fakes.items() if name in VENDORS})
 
 
 def serve(options: Options, fakes: Mapping[str, Fake]) -> None:
@@ -153,25 +149,12 @@ def serve(options: Options, fakes: Mapping[str, Fake]) -> None:
     Raises:
         Mistake: The port cannot be had.
     """
-    over = threading.Event()
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        over.set()
-
     try:
         server = FakeServer({**fakes, PREFIX: Admin(fakes, about())}, host=options.host, port=options.port)
     except OSError as refused:
-        place = f"{options.host}:{options.port}"
-        raise Mistake(f"cannot listen on {place}: {refused.strerror or refused}", 1) from refused
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with server:
-            sys.stdout.write(welcome(server.origin, fakes))
-            sys.stdout.flush()
-            over.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        place, why = f"{options.host}:{options.port}", refused.strerror or refused
+        raise Mistake(f"cannot listen on {place}: {why}; --port 0 takes a free port", 1) from refused
+    stand(server, lambda origin: welcome(origin, fakes))
     calls = sum(len(fake.calls) for fake in fakes.values())
     sys.stdout.write(f"\n{calls} call{'' if calls == 1 else 's'} served.\n")
 
@@ -185,7 +168,7 @@ def welcome(origin: str, fakes: Mapping[str, Fake]) -> str:
     ]
     shown = {name: fake for name, fake in fakes.items() if name in DIALECTS} or fakes
     lines += ["", "Variables for an application (all of them: serve --port N --print-env):", ""]
-    lines += [f"  {line}" for line in exports(origin, shown).splitlines() if line.startswith("export ")]
+    lines += [f"  {line}" for line in exports(_redirect(origin, shown))]
     name, fake = next(iter(fakes.items()))
     lines += ["", "Try:", "", f"  {_curl(origin, name, fake)}", ""]
     lines += [f"Scripts: POST {origin}{PREFIX}/NAME/script   Calls: GET {origin}{PREFIX}/NAME/calls", ""]

@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 Members = Mapping[str, Any]
 _TEXTS = ("model", "user", "system", "result", "input")
 _MATCHERS: Mapping[str, Callable[[str], Matcher]] = {"contains": contains, "regex": regex, "glob": glob}
-# Members of an entry that are not the step's own.
-_AROUND = ("times", "always")
 
 
 class Planned(NamedTuple):

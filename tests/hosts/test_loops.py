@@ -27,7 +27,7 @@ def test_a_loop_for_each_request_is_served(transport: Literal["aiohttp", "httpx"
     client = TestClient(Starlette(routes=[Mount("/ai", app)]))
     for _ in range(3):
         assert client.post("/ai/v1/chat/completions", json=ask(), headers=KEY).status_code == 200
-    assert app._house.upstream._by_loop == {}
+    assert list(app._house.upstream._transports) == []
     gc.collect()
 
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compatgw.policy.access import caller_of_key
 from compatgw.policy.limits import (
     PLANS,
     Claims,
-    claims,
     corrected,
     duration,
     headers,
@@ -27,7 +27,7 @@ from compatgw.policy.limits import (
     shown,
     wait_for,
 )
-from compatgw.state.base import Bucket, Identity, Key, Lease, Level, Limits, Plan, Team, Verdict
+from compatgw.state.base import Account, Bucket, Identity, Key, Lease, Level, Limits, Plan, Team, Verdict
 
 MINUTE = Bucket("r", "requests", 60, 60_000)
 
@@ -129,31 +129,30 @@ def test_the_longest_wait_refuses() -> None:
 def identity(
     team_plan: Plan | None = None, key_plan: Plan | None = None, team: dict[str, Any] | None = None, **key: Any
 ) -> Identity:
-    """A caller."""
+    """A caller's key."""
     return Identity(
         key=Key(id="k1", team="t1", name="k", hash="", **key),
-        team=Team(id="t1", name="t", **(team or {})),
-        team_plan=team_plan,
-        key_plan=key_plan,
-        wallet=False,
+        account=Account(team=Team(id="t1", name="t", **(team or {})), plan=team_plan),
+        plan=key_plan,
     )
 
 
 def test_a_caller_without_limits_claims_nothing() -> None:
     """Nothing is counted that nobody looks at."""
-    assert claims(identity()) == Claims("t1", (), (), ())
+    assert caller_of_key(identity(), PLANS).claims == Claims("t1", (), (), ())
 
 
 def test_a_team_has_one_set_of_buckets_and_each_key_its_own() -> None:
     """By the team's plan, and by the narrower of the key's plan and the key itself."""
-    found = claims(
+    found = caller_of_key(
         identity(
             team={"plan": "starter"},
             key_plan=Plan(id="p", requests=10, tokens=1000, concurrency=5),
             requests=20,
             concurrency=2,
-        )
-    )
+        ),
+        PLANS,
+    ).claims
 
     assert found.requests == (Bucket("t:t1:r", "requests", 60), Bucket("k:k1:r", "requests", 10))
     assert found.tokens == (Bucket("t:t1:t", "tokens", 100_000), Bucket("k:k1:t", "tokens", 1000))

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 
 from compatgw.state.base import (
+    Account,
     AuditEntry,
     BadRecord,
     Change,
     Changed,
     Duplicate,
     Entry,
+    Identity,
     Key,
     LedgerUnavailable,
     Missing,
@@ -257,8 +259,24 @@ async def test_a_key_leads_to_all_that_it_means(ledger: SqlLedger) -> None:
 
     assert before is not None
     assert after is not None
-    assert (before.key, before.team, before.team_plan, before.key_plan, before.wallet) == (own, owner, *plans, False)
-    assert after.wallet is True
+    assert before == Identity(key=own, account=Account(team=owner, plan=plans[0]), plan=plans[1])
+    assert after.account.wallet is True
+
+
+async def test_a_team_leads_to_its_own_provider_keys(ledger: SqlLedger) -> None:
+    """And whoever has remembered the team is told when one comes or goes."""
+    await ledger.add(team())
+    cursor, _ = await ledger.changes(None)
+    own = await ledger.add(secret())
+    found = await ledger.account("t1")
+    cursor, added = await ledger.changes(cursor)
+    await ledger.remove(ProviderSecret, own.id)
+    _, removed = await ledger.changes(cursor)
+
+    assert found is not None
+    assert found.secrets == (own,)
+    assert await ledger.account("nobody") is None
+    assert all(Change("Team", "t1") in told for told in (added, removed))
 
 
 async def test_plans_that_are_not_stored_are_none(ledger: SqlLedger) -> None:
@@ -269,7 +287,7 @@ async def test_plans_that_are_not_stored_are_none(ledger: SqlLedger) -> None:
     found = await ledger.identity("k1")
 
     assert found is not None
-    assert (found.team_plan, found.key_plan) == (None, None)
+    assert (found.account.plan, found.plan) == (None, None)
 
 
 async def test_prompts_are_found_by_number_or_label(ledger: SqlLedger) -> None:

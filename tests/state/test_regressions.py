@@ -33,6 +33,7 @@ from compatgw.state.redis import RedisCounters
 from compatgw.state.secrets import Hasher, KeyRing, mint
 from compatgw.state.sql import SqlLedger
 from compatgw.state.verify import KeyVerifier
+from compatgw.state.watch import Watch
 from tests.state.making import NOW, Clock, NewLedger, key, paid, team, used, wallet
 
 D = Decimal
@@ -207,7 +208,7 @@ async def test_litellm_35535_a_revoked_key_does_not_go_on_from_a_cache(ledger: S
     made = mint()
     owner = await ledger.add(team())
     stored = await ledger.add(key(made.id, hash=hasher.hash(made.text)))
-    verifier = KeyVerifier(ledger, hasher=hasher, clock=clock, monotonic=clock, fresh=2)
+    verifier = KeyVerifier(ledger, Watch(ledger, monotonic=clock, fresh=2), hasher=hasher, clock=clock, monotonic=clock)
     await verifier.verify(made.text)
     await ledger.change(replace(stored, revoked=clock.now))
     await ledger.change(replace(owner, active=False))
@@ -217,7 +218,7 @@ async def test_litellm_35535_a_revoked_key_does_not_go_on_from_a_cache(ledger: S
 
     assert cached is None
     assert found is not None
-    assert (found.key.standing(clock.now), found.team.active) == ("revoked", False)
+    assert (found.key.standing(clock.now), found.account.team.active) == ("revoked", False)
 
 
 async def test_litellm_15799_no_error_of_storage_holds_a_secret(ledger: SqlLedger) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Update, column, table, text, update
 
 from compatgw.state import migrations
 from compatgw.state.base import LedgerUnavailable, SchemaMismatch, Team
+from compatgw.state.database import place_of
 from compatgw.state.schema import HEAD, VERSION_TABLE, metadata
 from compatgw.state.sql import SqlLedger
 from tests.state.making import NewLedger, team
@@ -248,3 +249,9 @@ def test_opening_a_ledger_that_is_up_to_date_does_not_load_alembic(sqlite_templa
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("url", ["postgresql://u:SEEDED@host/db", "postgresql://host/db?user=u&password=SEEDED"])
+def test_what_is_shown_of_a_database_holds_no_password(url: str) -> None:
+    """Wherever in the URL it stands."""
+    assert "SEEDED" not in place_of(url).shown

@@ -7,8 +7,8 @@ import random
 
 import pytest
 
-from compatgw.state.base import BadRecord
-from compatgw.state.secrets import BODY, Hasher, KeyRing, SealBroken, Sealed, id_of, last4, mint
+from compatgw.state.base import BadRecord, SealBroken, Sealed
+from compatgw.state.secrets import BODY, Hasher, KeyRing, id_of, last4, mint
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 CHEAP = Hasher(time_cost=1, memory_cost=8, parallelism=1)

@@ -14,6 +14,7 @@ from compatgw.state.base import Change, Identity, Key, LedgerUnavailable, Plan, 
 from compatgw.state.secrets import Hasher, Minted, mint
 from compatgw.state.sql import SqlLedger
 from compatgw.state.verify import KeyVerifier, VerifierBusy
+from compatgw.state.watch import Watch
 from tests.state.making import NOW, Clock, key, team
 
 CHEAP = Hasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -37,8 +38,9 @@ async def minted(ledger: SqlLedger, **members: Any) -> tuple[Minted, Key]:
 
 def verifier(ledger: Any, clock: Clock, **options: Any) -> KeyVerifier:
     """One that reads the clock of the test."""
+    times = {name: options.pop(name) for name in ("fresh", "stale") if name in options}
     given: dict[str, Any] = {"hasher": CHEAP, "clock": clock, "monotonic": clock, **options}
-    return KeyVerifier(ledger, **given)
+    return KeyVerifier(ledger, Watch(ledger, monotonic=clock, **times), **given)
 
 
 async def test_a_key_is_proved_once_and_found_after_that(store: SqlLedger, clock: Clock) -> None:
@@ -143,7 +145,7 @@ async def test_a_revoked_key_is_seen_to_be_on_every_node_within_the_time_that_is
     for each in (one, two):
         await each.verify(made.text)
     await store.change(replace(stored, revoked=clock.now))
-    one.forget(made.id)
+    one._watch.forget(made.id)
     here = await one.verify(made.text)
     clock.now += 2.1
     hot = two.recall(made.text)
@@ -172,8 +174,9 @@ async def test_what_a_key_leads_to_is_read_again_when_it_changes(store: SqlLedge
     found = await one.verify(made.text)
 
     assert found is not None
-    assert found.team_plan is not None
-    assert (found.team.active, found.team_plan.requests) == ((False, 5) if what == "team" else (True, 1))
+    account = found.account
+    assert account.plan is not None
+    assert (account.team.active, account.plan.requests) == ((False, 5) if what == "team" else (True, 1))
 
 
 async def test_looking_in_good_time_makes_nobody_wait(store: SqlLedger, clock: Clock) -> None:
@@ -187,7 +190,7 @@ async def test_looking_in_good_time_makes_nobody_wait(store: SqlLedger, clock: C
     for _ in range(6):
         clock.now += 1.5
         seen.append(one.recall(made.text))
-        await asyncio.gather(*one._looking.values())
+        await asyncio.gather(*one._watch._looking.values())
 
     assert None not in seen
 
@@ -281,7 +284,7 @@ async def test_a_look_in_the_background_that_fails_is_no_news(store: SqlLedger, 
     clock.now += 1.5
 
     assert one.recall(made.text) is not None
-    await asyncio.wait(one._looking.values())
+    await asyncio.wait(one._watch._looking.values())
 
 
 class Slow(Hasher):

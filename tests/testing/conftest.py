@@ -1,56 +1,40 @@
-"""A real port for the fakes, and the official SDKs pointed at it."""
+"""A real port for the fakes, and the official SDKs pointed at it or at the fakes in the same process."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
-import anthropic
-import cohere
-import httpx
-import openai
 import pytest
-from google import genai
 
 from compatgw_testing import Fake, FakeServer
+from tests.testing.doors.sdks import sdk_of
 from tests.testing.driver import FAKES
+from tests.testing.inprocess import connect
 
+__all__ = ["connect"]
 
-class Crossroads:
-    """Serves several fakes on one port, each under a path of its own, as a host application mounts them."""
-
-    def __init__(self) -> None:
-        self.fakes: dict[str, Fake] = {}
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        name = scope["path"].split("/", 2)[1]
-        await self.fakes[name]({**scope, "root_path": f"/{name}"}, receive, send)
+# Tests share these assertions; so that they, too, say what was found.
+pytest.register_assert_rewrite(*(f"tests.testing.{name}" for name in ("exchanges", "mutation", "shapes", "surfaces")))
 
 
 @pytest.fixture(scope="session")
-def crossroads() -> Iterator[tuple[Crossroads, FakeServer]]:
-    """One server for the whole run."""
-    roads = Crossroads()
-    with FakeServer(roads) as server:
-        yield roads, server
+def server() -> Iterator[FakeServer]:
+    """One server for the whole run, on which tests mount their fakes."""
+    with FakeServer() as server:
+        yield server
 
 
 @pytest.fixture
-def origin(
-    crossroads: tuple[Crossroads, FakeServer], request: pytest.FixtureRequest
-) -> Iterator[Callable[[Fake], str]]:
+def origin(server: FakeServer) -> Iterator[Callable[[Fake], str]]:
     """Puts a fake on the port; gives its origin."""
-    roads, server = crossroads
-    mine: list[str] = []
+    with ExitStack() as stack:
 
-    def put(fake: Fake) -> str:
-        name = f"fake{id(fake)}"
-        roads.fakes[name] = fake
-        mine.append(name)
-        return f"{server.origin}/{name}"
+        def put(fake: Fake) -> str:
+            name = f"fake{id(fake)}"
+            stack.callback(server.unmount, name)
+            return server.mount(name, fake)
 
-    yield put
-    for name in mine:
-        del roads.fakes[name]
+        yield put
 
 
 @pytest.fixture
@@ -59,23 +43,9 @@ def sdk(origin: Callable[[Fake], str]) -> Iterator[Callable[..., Any]]:
     with ExitStack() as stack:
 
         def client(fake: Fake, *, retries: int = 0, key: str | None = None, timeout: float = 20) -> Any:
-            key = key or fake.api_key
             url = origin(fake) + fake.sdk_path
-            if fake.dialect == "openai":
-                return stack.enter_context(
-                    openai.OpenAI(base_url=url, api_key=key, max_retries=retries, timeout=timeout)
-                )
-            if fake.dialect == "anthropic":
-                return stack.enter_context(
-                    anthropic.Anthropic(base_url=url, api_key=key, max_retries=retries, timeout=timeout)
-                )
-            if fake.dialect == "cohere":
-                http = stack.enter_context(httpx.Client(timeout=timeout))
-                return cohere.ClientV2(api_key=key, base_url=url, httpx_client=http)
-            options = genai.types.HttpOptions(base_url=url, timeout=int(timeout * 1000))
-            gemini = genai.Client(api_key=key, http_options=options)
-            stack.callback(gemini.close)
-            return gemini
+            made = sdk_of(fake.dialect, url, key or fake.api_key, retries=retries, patience=timeout)
+            return stack.enter_context(made)
 
         yield client
 

@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from compatgw_testing import Fake, FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
+from compatgw_testing.faults import ReadTimedOut
+from compatgw_testing.specimens import PIXEL
 
-PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
+PNG = PIXEL
 SCHEMA = {
     "type": "object",
     "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1, "maximum": 3}},
@@ -61,6 +63,7 @@ async def request(
     method: str = "POST",
     mount: str = "",
     leave_after: int | None = None,
+    extensions: Mapping[str, Any] | None = None,
 ) -> Reply:
     """Sends one request; `leave_after` closes the connection once so many pieces came."""
     raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
@@ -73,6 +76,7 @@ async def request(
         "root_path": mount,
         "query_string": query.encode(),
         "headers": [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()],
+        "extensions": extensions or {},
     }
     reply = Reply()
     gone, asked = asyncio.Event(), False
@@ -97,7 +101,7 @@ async def request(
 
     try:
         await app(scope, receive, send)
-    except ConnectionError as failure:
+    except (ConnectionError, ReadTimedOut) as failure:
         reply.failure = failure
     return reply
 

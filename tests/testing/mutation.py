@@ -8,7 +8,7 @@ or cases.
 
 import ast
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -79,35 +79,26 @@ def mutants(module: ModuleType, *kinds: Kind) -> list[Mutant]:
     return sorted(found, key=lambda one: one.line)
 
 
-async def survivors(
-    module: ModuleType,
-    run_cases: Callable[[], Awaitable[bool]],
-    *kinds: Kind,
-    without: Callable[[Mutant], bool] = lambda _: False,
-) -> list[Mutant]:
-    """The mutants of a module under which every case still holds: rules that no case tests.
+async def each_is_needed(found: Sequence[Mutant], run_cases: Callable[[], Awaitable[bool]]) -> None:
+    """There are mutants, and under none of them every case still holds: that would be a rule that no case tests.
 
     Args:
-        module: The module with the rules.
+        found: The mutants.
         run_cases: Whether every case holds; see `all_hold`.
-        kinds: As in `mutants`.
-        without: Mutants that are left out.
-
-    Raises:
-        AssertionError: The cases do not hold to begin with.
     """
     assert await run_cases(), "the cases have to hold before a rule is taken out"
-    left = []
-    for mutant in mutants(module, *kinds):
-        if without(mutant):
-            continue
+    survivors = []
+    for mutant in found:
         with mutant.apply():
             if await run_cases():
-                left.append(mutant)
-    return left
+                survivors.append(str(mutant))
+
+    print(f"{len(found)} rules taken out, {len(survivors)} survived")
+    assert survivors == []
+    assert found
 
 
-async def all_hold(cases: Mapping[str, Case], check: Callable[[Case], Awaitable[None]]) -> bool:
+async def all_hold(cases: Mapping[str, Case], check: Callable[[Case], Awaitable[object]]) -> bool:
     """Whether `check` raises for none of the cases; stops at the first for which it does."""
     for case in cases.values():
         try:

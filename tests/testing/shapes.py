@@ -3,7 +3,7 @@
 What does not live here: rules that are statements (`mutation.py`), any dialect's descriptions and cases.
 """
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
@@ -73,14 +73,17 @@ def loosened(shape: Shape, path: str = "", seen: set[int] | None = None) -> Iter
             pass
 
 
-async def untested(shape: Shape, run_cases: Callable[[], Awaitable[bool]]) -> tuple[int, list[str]]:
-    """How many constraints a shape has, and those without which every case still holds."""
+async def each_is_needed(shape: Shape, run_cases: Callable[[], Awaitable[bool]], left: Collection[str] = ()) -> None:
+    """There are constraints, and without each, but for those in `left`, a case no longer holds."""
     assert await run_cases(), "the cases have to hold before a constraint is loosened"
     every = list(loosened(shape))
-    left = []
+    untested = []
     for one in every:
         with one.apply():
             holds = await run_cases()
         if holds:
-            left.append(str(one))
-    return len(every), left
+            untested.append(str(one))
+
+    print(f"{len(every)} constraints loosened, {len(untested)} untested")
+    assert [one for one in untested if one not in left] == []
+    assert every

@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from compatgw_testing import FakeOpenAI, reply
+from compatgw_testing import FakeLLM, FakeOpenAI, ScriptError, reply
 from compatgw_testing.fakes.openai import HABITS
 from tests.testing.driver import PNG, Reply, ask, credentials, question, request
 
@@ -545,3 +546,10 @@ async def test_how_long_to_wait(habit: str, milliseconds: str | None) -> None:
     headers = (await ask(FakeOpenAI(habit=habit).fail(429, retry_after=2))).headers
 
     assert (headers["retry-after"], headers.get("retry-after-ms")) == ("2", milliseconds)
+
+
+@pytest.mark.parametrize("make", [lambda: FakeOpenAI(habit="gorq"), lambda: FakeLLM().vendor("gorq")])
+def test_a_habit_that_is_not_known(make: Callable[[], FakeOpenAI]) -> None:
+    """The names that there are, are told."""
+    with pytest.raises(ScriptError, match=r"no vendor 'gorq' speaks .*; there are .*groq"):
+        make()

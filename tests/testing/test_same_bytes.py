@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 
 from compatgw_testing import Fake
+from tests.testing.doors.sdks import stream_text
 from tests.testing.driver import FAKES, SCHEMA, ask, credentials, question
-from tests.testing.test_fault_sdks import stream_text
 
 RUN = """
 import asyncio, sys

@@ -360,6 +360,18 @@ async def test_errors_of_streams_have_the_form_of_streams() -> None:
     assert array.json[0]["error"]["status"] == "RESOURCE_EXHAUSTED"
 
 
+async def test_a_stream_without_sse_is_one_array() -> None:
+    """Without `alt=sse` the vendor sends one growing JSON array."""
+    fake = FakeGemini().reply("One two")
+
+    path = f"/v1beta/models/{OLD}:streamGenerateContent"
+    reply = await request(fake, path, question("gemini"), headers={"x-goog-api-key": fake.api_key})
+
+    assert reply.headers["content-type"].startswith("application/json")
+    texts = [one["candidates"][0]["content"]["parts"][0]["text"] for one in reply.json]
+    assert "".join(texts) == "One two"
+
+
 async def test_bad_json_and_unknown_paths() -> None:
     """400 in the envelope; an unknown path is the front end's page."""
     fake = FakeGemini()

@@ -87,8 +87,13 @@ async def test_a_narrow_key_sees_and_uses_only_its_models() -> None:
     """What it may not use is not listed; asking for it is 403."""
     app = two()
     listed = await ids(app, Authorization="Bearer narrow")
-    assert listed
-    assert all(name.startswith("anthropic/") for name in listed)
+    assert {name.partition("/")[0] for name in listed if "/" in name} == {"anthropic"}
+    assert "claude-sonnet" in listed
+    assert "gpt" not in listed
+    for name in listed:
+        assert (
+            await get(app, f"/v1/models/{name.replace('%', '%25')}", Authorization="Bearer narrow")
+        ).status_code == 200
     assert (await get(app, "/v1/models/fast", Authorization="Bearer narrow")).status_code == 403
 
 

@@ -18,13 +18,16 @@ from compatgw.state.base.errors import (
     Missing,
     ReservationClosed,
     SchemaMismatch,
+    SealBroken,
     StateError,
 )
 from compatgw.state.base.ledger import Ledger
+from compatgw.state.base.price import Price, amount
 from compatgw.state.base.records import (
     EXACT,
     MOST,
     NANO,
+    Account,
     AuditEntry,
     Budget,
     Change,
@@ -42,18 +45,21 @@ from compatgw.state.base.records import (
     ProviderSecret,
     Reservation,
     ReservationState,
+    Sealed,
     Spend,
     Stored,
     Team,
     UsageRow,
     UsageTotal,
     Wallet,
+    purpose,
 )
 
 __all__ = [
     "EXACT",
     "MOST",
     "NANO",
+    "Account",
     "AuditEntry",
     "BadRecord",
     "Bucket",
@@ -82,12 +88,15 @@ __all__ = [
     "Page",
     "Period",
     "Plan",
+    "Price",
     "Prompt",
     "ProviderSecret",
     "Reservation",
     "ReservationClosed",
     "ReservationState",
     "SchemaMismatch",
+    "SealBroken",
+    "Sealed",
     "Spend",
     "StateError",
     "Stored",
@@ -96,4 +105,6 @@ __all__ = [
     "UsageTotal",
     "Verdict",
     "Wallet",
+    "amount",
+    "purpose",
 ]

@@ -71,6 +71,16 @@ class Counters(Protocol):
     raise `CountersLost`; waits are bounded. Time is the back end's own clock.
     """
 
+    @property
+    def shared(self) -> bool:
+        """True when other processes see the same numbers, and asking means waiting."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """For people: `memory`, `shared`, or `lost` with what happens meanwhile."""
+        ...
+
     async def take(
         self,
         group: str,

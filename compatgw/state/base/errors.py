@@ -11,6 +11,7 @@
     +-- ReservationClosed    settled or released before
     +-- LedgerUnavailable    locked, full, gone: nothing was written, trying again is safe
     +-- SchemaMismatch       the database's schema is not the one of this version
+    +-- SealBroken           a sealed key cannot be opened
     +-- CountersLost         the counters do not answer
 
 What does not live here: what a caller is told of it (`compatgw/errors.py` has those).
@@ -72,6 +73,10 @@ class LedgerUnavailable(StateError):
 
 class SchemaMismatch(StateError):
     """The database's schema is older or newer than this version of compatgw."""
+
+
+class SealBroken(StateError):
+    """A sealed key cannot be opened: the ring lacks the key that sealed it, or it is not what was sealed."""
 
 
 class CountersLost(StateError):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from compatgw.state.base.records import (
+        Account,
         AuditEntry,
         Budget,
         Change,
@@ -99,7 +100,11 @@ class Ledger(Protocol):
         ...
 
     async def identity(self, key: str) -> Identity | None:
-        """Key, team and plans at one moment, None when there is no such key id."""
+        """A key, its team and what belongs to both at one moment, None when there is no such key id."""
+        ...
+
+    async def account(self, team: str) -> Account | None:
+        """A team and what belongs to it at one moment, None when there is no such team."""
         ...
 
     async def prompt(self, name: str, number: int | None = None, label: str = "production") -> Prompt | None:
@@ -168,8 +173,8 @@ class Ledger(Protocol):
         """Charges `actual`, gives back the rest, writes the entry and `usage`: once, durable on return.
 
         What goes beyond the reservation is taken from the free balance as far as it goes;
-        `shortfall` is the rest. One that was swept meanwhile is charged all the same. The same id
-        again gives the settlement that there is. If this raises `LedgerUnavailable` the charge is
+        `shortfall` is the rest. One that was swept meanwhile, or that the database forgot in a crash of
+        its own while this process went on, is charged all the same. The same id again gives the settlement that there is. If this raises `LedgerUnavailable` the charge is
         not lost: it is tried again until `aclose`.
 
         Raises:
@@ -207,7 +212,7 @@ class Ledger(Protocol):
         """
         ...
 
-    async def prune(self, kind: type[Listed] | type[Reservation], before: float, limit: int = 1000) -> int:
+    async def prune(self, kind: type[object], before: float, limit: int = 1000) -> int:
         """Deletes up to `limit` usage rows, audit entries or closed reservations from before that time; their number.
 
         Raises:

@@ -130,6 +130,14 @@ class Key:
         return "expired" if self.expires is not None and self.expires <= now else "active"
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A secret that only the ring can open; `ring` names the key that sealed it."""
+
+    ring: str
+    data: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSecret:
     """A team's own key at a provider, sealed; `ring` names the key that sealed it, `last4` is all that is shown."""
@@ -142,6 +150,21 @@ class ProviderSecret:
     last4: str = ""
     created: float = 0.0
     version: int = 1
+
+    @property
+    def seal(self) -> Sealed:
+        """The sealed key, to be opened for `purpose`."""
+        return Sealed(self.ring, self.sealed)
+
+    @property
+    def purpose(self) -> str:
+        """What it is sealed for: a row that is moved to another team or provider does not open."""
+        return purpose(self.team, self.provider)
+
+
+def purpose(team: str, provider: str) -> str:
+    """What a team's key at a provider is sealed for."""
+    return f"{team}/{provider}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,14 +344,28 @@ class Spend:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """A team with all that its calls depend on, read at one moment.
+
+    Attributes:
+        plan: The team's stored plan.
+        wallet: Its calls are paid from one.
+        secrets: Its own provider keys, sealed.
+    """
+
+    team: Team
+    plan: Plan | None = None
+    wallet: bool = False
+    secrets: tuple[ProviderSecret, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """All that a key leads to, read at one moment."""
+    """All that a key leads to, read at one moment; `plan` is the key's stored plan."""
 
     key: Key
-    team: Team
-    team_plan: Plan | None
-    key_plan: Plan | None
-    wallet: bool
+    account: Account
+    plan: Plan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from compatgw_testing.fakes.openai.errors import written
 from compatgw_testing.fakes.openai.habit import Habit, filled
 from compatgw_testing.fakes.openai.habits import HABITS
 from compatgw_testing.fakes.openai.limits import limit_headers, rooms
+from compatgw_testing.script import ScriptError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +77,10 @@ class Vendor(Fake):
     Args:
         key: The one key that is accepted.
         habit: A name in `HABITS` (`groq`, `mistral`, `deepseek`, `openrouter`, `azure`, `perplexity`), or a row.
-        seed, strict, models, pace: As in `Fake`.
+        options: As in `Fake`.
+
+    Raises:
+        ScriptError: There is no habit of this name.
     """
 
     dialect: ClassVar[str] = "openai"
@@ -87,6 +91,9 @@ class Vendor(Fake):
 
     def __init__(self, key: str | None = None, *, habit: str | Habit = "openai", **options: Unpack[Options]) -> None:
         super().__init__(key, **options)
+        if isinstance(habit, str) and habit not in HABITS:
+            known = ", ".join(sorted(HABITS))
+            raise ScriptError(f"no vendor {habit!r} speaks OpenAI's protocol here; there are {known}")
         self.habit = habit if isinstance(habit, Habit) else HABITS[habit]
         self.base_path = self.habit.base
         closed = [routes for name, routes in self.surfaces.items() if name not in self.habit.surfaces]

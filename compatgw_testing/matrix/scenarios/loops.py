@@ -9,7 +9,7 @@ from compatgw_testing.matrix.asked import Asked, user
 from compatgw_testing.matrix.expect import Expect
 from compatgw_testing.matrix.scenario import Scenario, Then
 from compatgw_testing.matrix.scenarios.answers import PARALLEL, TOOLS, WEATHER
-from compatgw_testing.matrix.scenarios.requests import heard, results_of
+from compatgw_testing.matrix.scenarios.requests import HEARD_RESULT, HEARD_RESULTS, heard
 from compatgw_testing.script import reply, tool_call, tool_calls
 
 SCENARIOS = (
@@ -25,7 +25,7 @@ SCENARIOS = (
             expect=Expect(
                 text="It has 21 degrees.",
                 calls=(),
-                heard=(heard("the result of the call", lambda request: "21" in results_of(request).get("Paris", "")),),
+                heard=HEARD_RESULT,
             ),
         ),
         needs=TOOLS,
@@ -41,10 +41,7 @@ SCENARIOS = (
             step=reply("21 and 27."),
             expect=Expect(
                 text="21 and 27.",
-                heard=(
-                    heard("that 21 is of Paris", lambda request: "21" in results_of(request).get("Paris", "")),
-                    heard("that 27 is of Rome", lambda request: "27" in results_of(request).get("Rome", "")),
-                ),
+                heard=HEARD_RESULTS,
             ),
         ),
         needs=PARALLEL,
@@ -60,7 +57,7 @@ SCENARIOS = (
             step=reply("It has 21 degrees.", reasoning="That is it."),
             expect=Expect(
                 text="It has 21 degrees.",
-                heard=(heard("the result of the call", lambda request: "21" in results_of(request).get("Paris", "")),),
+                heard=HEARD_RESULT,
             ),
         ),
         needs=TOOLS | {"thinker"},

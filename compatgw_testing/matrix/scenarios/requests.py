@@ -9,6 +9,7 @@ from compatgw_testing.matrix.expect import Expect, Heard
 from compatgw_testing.matrix.scenario import Scenario
 from compatgw_testing.matrix.scenarios.answers import CLOCK, LETTERS, PARALLEL, PLAN, TOOLS, WEATHER
 from compatgw_testing.script import ToolCall, improvise, reply
+from compatgw_testing.specimens import PAGE, PIXEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,13 +17,6 @@ if TYPE_CHECKING:
     from compatgw_testing.journal import Call
     from compatgw_testing.request import Message, Request
 
-# A PNG of one red pixel, and the smallest PDF of one empty page.
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
-PAGE = (
-    "JVBERi0xLjQKMSAwIG9iajw8L1R5cGUvQ2F0YWxvZy9QYWdlcyAyIDAgUj4+ZW5kb2JqCjIgMCBvYmo8PC9UeXBlL1BhZ2VzL0tpZHNbMyAwIFJd"
-    "L0NvdW50IDE+PmVuZG9iagozIDAgb2JqPDwvVHlwZS9QYWdlL1BhcmVudCAyIDAgUi9NZWRpYUJveFswIDAgOSA5XT4+ZW5kb2JqCnRyYWlsZXI8"
-    "PC9Sb290IDEgMCBSPj4KJSVFT0YK"
-)
 FINE = reply("Fine.")
 
 
@@ -44,7 +38,7 @@ def _told(request: Request, role: str) -> list[Message]:
     return [one for one in request.messages if one.role == role]
 
 
-def results_of(request: Request) -> dict[str, str]:
+def _results_of(request: Request) -> dict[str, str]:
     """The text of each result by the call that it answers: its city, found by the call's id or its order."""
     calls = [call for one in request.messages for call in one.calls]
     by_id = {call.id: call for call in calls if call.id}
@@ -59,6 +53,11 @@ def results_of(request: Request) -> dict[str, str]:
     return found
 
 
+HEARD_RESULT = (heard("the result of the call", lambda request: "21" in _results_of(request).get("Paris", "")),)
+HEARD_RESULTS = (
+    heard("that 21 is of Paris", lambda request: "21" in _results_of(request).get("Paris", "")),
+    heard("that 27 is of Rome", lambda request: "27" in _results_of(request).get("Rome", "")),
+)
 _RICH = {
     "type": "object",
     "$defs": {
@@ -255,7 +254,7 @@ SCENARIOS = (
         expect=Expect(
             text="It has 21 degrees.",
             finish=("stop",),
-            heard=(heard("the result of the call", lambda request: "21" in results_of(request).get("Paris", "")),),
+            heard=HEARD_RESULT,
         ),
         needs=TOOLS,
     ),
@@ -266,10 +265,7 @@ SCENARIOS = (
         step=reply("21 and 27."),
         expect=Expect(
             text="21 and 27.",
-            heard=(
-                heard("that 21 is of Paris", lambda request: "21" in results_of(request).get("Paris", "")),
-                heard("that 27 is of Rome", lambda request: "27" in results_of(request).get("Rome", "")),
-            ),
+            heard=HEARD_RESULTS,
         ),
         needs=PARALLEL,
     ),
@@ -360,7 +356,7 @@ SCENARIOS = (
         step=FINE,
         expect=Expect(
             text="Fine.",
-            heard=(heard("the list", lambda request: "22" in results_of(request).get("Paris", "")),),
+            heard=(heard("the list", lambda request: "22" in _results_of(request).get("Paris", "")),),
         ),
         needs=TOOLS,
     ),

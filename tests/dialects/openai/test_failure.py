@@ -143,3 +143,48 @@ def test_an_error_in_a_stream_stands_for_a_status(words: tuple[Any, ...], expect
 def test_no_refusal_breaks_the_judge(status: int, body: bytes) -> None:
     """Whatever a proxy in between wrote."""
     assert isinstance(judged(status, body), GatewayError)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Invalid value: tool choice 'billing' not found",
+        'Unknown field "insufficient funds"',
+        "Schema of tool billing_lookup is wrong",
+    ],
+)
+def test_a_callers_own_words_are_not_taken_for_our_account(message: str) -> None:
+    """A 400 that repeats the request says nothing of our money: else one caller could shut a provider for all."""
+    assert failure.judge(400, message, target()).blame is Blame.CALLER
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Your credit balance is too low to access the Anthropic API.",
+        "Your billing account has been disabled.",
+        "This API method requires billing to be enabled.",
+        "billing not active",
+    ],
+)
+def test_a_400_about_our_account_is_ours(message: str) -> None:
+    """BerriAI/litellm#16092: some say 400 where they mean 402."""
+    assert failure.judge(400, message, target()).blame is Blame.ACCOUNT
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "inf"}, 604_800),
+        ({"retry-after": "1e400"}, 604_800),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after-ms": "soon", "retry-after": "3"}, 3),
+        ({"retry-after-ms": "1500", "retry-after": "3"}, 1.5),
+        ({"retry-after": "Sat, 21 Nov 2026 00:00:10 -0000", "date": "Sat, 21 Nov 2026 00:00:00 GMT"}, 10),
+        ({"retry-after": "Sat, 21 Nov 2026 00:00:10 GMT"}, None),
+        ({"retry-after": "tomorrow"}, None),
+    ],
+)
+def test_odd_times_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    """Whatever stands there, what comes out is a time that can be kept, or none."""
+    assert failure.retry_after(headers) == seconds

@@ -1,10 +1,10 @@
 """Where the fake of Anthropic is not like a recording, each with the reason.
 
-Patterns are matched from the beginning of a path (`LACKS`), of a path and a type (`UNKNOWN`), or of the name of an
-exchange (`NOT_SERVED`, `ERRORS`).
+Patterns are matched from the beginning of a path (`LACKS`), of a path and a type (`UNKNOWN`), or anywhere in the name
+and the address of an exchange (`NOT_SERVED`, `ERRORS`).
 """
 
-from tests.testing.paths import Odd
+from tests.testing.exchanges import Odd
 
 _OWN = "(?:server_tool_use|[a-z_]*_tool_result|mcp_tool_use|compaction|fallback)"
 _MESSAGE = r"(?:message|message_start\.message<message>)"
@@ -18,8 +18,16 @@ ERRORS = (Odd("ellmer--anthropic-upload-file-4", "the content of a file: a surfa
 LACKS = (
     Odd(rf"message\.content\[\]<{_OWN}>", "tools that the vendor runs itself are not run"),
     Odd(rf"content_block_start\.content_block<{_OWN}>", "tools that the vendor runs itself are not run"),
-    Odd(r"content_block_st(?:art|op)(?:\.index|\.type)?$", "nothing but tools of the vendor's own", "messages-stream"),
-    Odd(r"content_block_delta\.delta<input_json_delta>", "the input of the vendor's own tools", "messages-stream"),
+    Odd(
+        r"content_block_st(?:art|op)(?:\.index|\.type)?$",
+        "nothing but tools of the vendor's own",
+        "anthropic/messages-stream",
+    ),
+    Odd(
+        r"content_block_delta\.delta<input_json_delta>",
+        "the input of the vendor's own tools",
+        "anthropic/messages-stream",
+    ),
     Odd(rf"{_MESSAGE}\.content\[\]<tool_use>\.caller", "a program of the vendor's calls the tool"),
     Odd(r"content_block_start\.content_block<tool_use>\.caller", "a program of the vendor's calls the tool"),
     Odd(rf"(?:{_MESSAGE}|message_delta\.delta)\.container", "programs of the vendor's are not run"),
@@ -35,6 +43,6 @@ LACKS = (
 )
 # What the fake has and no recording has.
 UNKNOWN = (
-    Odd(r"\.data\[\]<model>\.capabilities\.thinking\.types\.(?:between_tools|disabled)", "newer", "models"),
-    Odd(r"\.data\[\]<model>\.lifecycle", "newer than the recordings; the SDK knows it", "models"),
+    Odd(r"\.data\[\]<model>\.capabilities\.thinking\.types\.(?:between_tools|disabled)", "newer", "anthropic/models"),
+    Odd(r"\.data\[\]<model>\.lifecycle", "newer than the recordings; the SDK knows it", "anthropic/models"),
 )

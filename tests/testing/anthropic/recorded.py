@@ -1,6 +1,6 @@
 """Anthropic's recorded answers as turns of a script, and recorded requests put to the fake.
 
-What does not live here: reading and comparing (`paths.py`), exceptions (`odd.py`).
+What does not live here: reading and comparing (`exchanges.py`), exceptions (`odd.py`).
 """
 
 import json
@@ -10,7 +10,8 @@ from typing import Any
 from compatgw_testing import FakeAnthropic
 from compatgw_testing.script import ToolCall, Turn, Usage
 from tests.testing.driver import Reply, credentials, request
-from tests.testing.paths import Record, objects
+from tests.testing.exchanges import Record
+from tests.testing.paths import objects
 
 PATHS = {"messages": "/v1/messages", "count-tokens": "/v1/messages/count_tokens", "models": "/v1/models"}
 SMALLEST = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
@@ -32,7 +33,7 @@ async def answered(record: Record, *, key: str | None = None, models: list[str] 
             fake.thoughts.trust(one["signature"])
         if one.get("type") == "redacted_thinking":
             fake.thoughts.trust(one["data"])
-    if record.surface.startswith("messages") and record.status == 200:
+    if record.kind == "messages" and record.status == 200:
         fake.enqueue(turn_of(record))
     headers = credentials(fake) if key is None else {**credentials(fake), "x-api-key": key}
     if version := record.headers.get("anthropic-version"):

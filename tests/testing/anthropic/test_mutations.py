@@ -12,43 +12,24 @@ import pytest
 from compatgw_testing import FakeAnthropic
 from compatgw_testing.fakes.anthropic import fake, rules, schema, turns
 from compatgw_testing.fakes.shape import Obj
-from tests.testing import test_strict_anthropic
+from tests.testing import mutation, shapes, test_strict_anthropic
 from tests.testing.anthropic import places
 from tests.testing.anthropic.cases import CASES, TAKEN
 from tests.testing.driver import ask
-from tests.testing.mutation import all_hold, mutants, survivors
-from tests.testing.shapes import untested
-from tests.testing.surfaces import Case, refused
+from tests.testing.mutation import all_hold, mutants
+from tests.testing.surfaces import refused
 
 # Constraints that no table tests.
 LEFT = {
     ".messages: high=100000": "takes long: test_surfaces.py",
 }
+NEWEST = {"anthropic-version": "2026-10-21"}
 
 
-async def _message(case: tuple[Any, str]) -> None:
-    body, hint = case
-    reply = await ask(FakeAnthropic(), body)
+async def _message(fake: FakeAnthropic, body: Any, hint: str, **headers: str) -> None:
+    reply = await ask(fake, body, headers=headers)
     assert reply.status == 400
     assert hint in reply.json["error"]["message"]
-
-
-async def _newer(case: tuple[Any, str]) -> None:
-    body, hint = case
-    reply = await ask(FakeAnthropic(), body, headers={"anthropic-version": "2026-10-21"})
-    assert reply.status == 400
-    assert hint in reply.json["error"]["message"]
-
-
-async def _place(case: tuple[Any, str]) -> None:
-    body, hint = case
-    reply = await ask(places.fake(), body)
-    assert reply.status == 400
-    assert hint in reply.json["error"]["message"]
-
-
-async def _surface(case: Case) -> None:
-    await refused(FakeAnthropic(), case)
 
 
 async def _taken(body: Any) -> None:
@@ -58,10 +39,10 @@ async def _taken(body: Any) -> None:
 async def _holds() -> bool:
     """Whether every case of every table holds."""
     return (
-        await all_hold(test_strict_anthropic.REFUSED, _message)
-        and await all_hold(test_strict_anthropic.NEW_REFUSED, _newer)
-        and await all_hold(CASES, _surface)
-        and await all_hold(places.CASES, _place)
+        await all_hold(test_strict_anthropic.REFUSED, lambda case: _message(FakeAnthropic(), *case))
+        and await all_hold(test_strict_anthropic.NEW_REFUSED, lambda case: _message(FakeAnthropic(), *case, **NEWEST))
+        and await all_hold(CASES, lambda case: refused(FakeAnthropic(), case))
+        and await all_hold(places.CASES, lambda case: _message(places.fake(), *case))
         and await all_hold(TAKEN, _taken)
     )
 
@@ -69,20 +50,10 @@ async def _holds() -> bool:
 @pytest.mark.parametrize("module", [rules, turns, schema, fake], ids=lambda module: module.__name__.rpartition(".")[2])
 async def test_each_rule_has_a_case_that_fails_without_it(module: ModuleType) -> None:
     """No mutant survives."""
-    found = mutants(module, "raise", "yield")
-
-    left = await survivors(module, _holds, "raise", "yield")
-
-    print(f"{module.__name__}: {len(found)} rules taken out, {len(left)} survived")
-    assert [str(one) for one in left] == []
-    assert found
+    await mutation.each_is_needed(mutants(module, "raise", "yield"), _holds)
 
 
 @pytest.mark.parametrize("shape", [rules.REQUEST, rules.COUNT, rules.CUSTOM_TOOL], ids=["message", "count", "tool"])
 async def test_each_constraint_has_a_case_that_fails_without_it(shape: Obj) -> None:
     """What is needed, what is closed, every choice and every bound."""
-    count, left = await untested(shape, _holds)
-
-    print(f"{count} constraints loosened, {len(left)} untested")
-    assert [one for one in left if one not in LEFT] == []
-    assert count
+    await shapes.each_is_needed(shape, _holds, LEFT)

@@ -95,7 +95,7 @@ def test_lint_finds_what_concerns_the_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     same = (answered(asked(), b"1"), answered(asked(), b"2"), answered(asked(), b"1"))
 
-    assert found(path, Cassette(ABOUT)) == ["error: it has no interaction"]
+    assert found(path, Cassette(ABOUT)) == ["error: it has no interaction; record it again"]
     (text,) = found(path, Cassette(replace(ABOUT, recorded_at=""), same[:1]))
     assert text.startswith("warning: it says that it was recorded, but not when")
     (text,) = found(path, Cassette(replace(ABOUT, server=""), same[:1]))

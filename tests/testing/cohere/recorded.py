@@ -1,6 +1,6 @@
 """Cohere's recorded answers as turns of a script, and recorded requests put to the fake.
 
-What does not live here: reading and comparing (`paths.py`), exceptions (`odd.py`).
+What does not live here: reading and comparing (`exchanges.py`), exceptions (`odd.py`).
 """
 
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import Any
 from compatgw_testing import FakeCohere
 from compatgw_testing.script import ToolCall, Turn, Usage
 from tests.testing.driver import Reply, request
-from tests.testing.paths import Record
+from tests.testing.exchanges import Record
 
 _FINISH = {"COMPLETE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
 
@@ -35,7 +35,7 @@ def thought_in(record: Record) -> str:
 async def answered(record: Record, *, key: str | None = None, models: list[str] | None = None) -> Reply:
     """What the fake answers to a recorded request, told to say what the vendor said."""
     fake = FakeCohere(models=models)
-    if record.surface.startswith("chat") and record.status == 200:
+    if record.kind == "chat-v2" and record.status == 200:
         fake.enqueue(turn_of(record))
     headers = {"authorization": f"Bearer {key or fake.api_key}"}
     return await request(fake, record.path, record.body, method=record.method, headers=headers)

@@ -22,61 +22,65 @@ RANK: Any = {"model": "rerank-v3.5", "query": "cats", "documents": ["tax", "dogs
 TOOLS: Any = [
     {
         "type": "function",
-        "function": {
-            "name": "get_weather",
-            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-        },
+        "function": {"name": name, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
     }
+    for name in ("get_weather", "get_time")
 ]
 
 
 async def test_chat(connect: Connect) -> None:
-    """Text, finish reason and usage."""
+    """Text, finish reason and usage: tokens are billed and real, both as floats."""
     client = await connect(FakeCohere().reply("Bonjour", usage={"input": 20, "output": 4, "cached": 8}))
 
     answer = await maybe(client.chat(**ASK))
 
     assert (answer.message.content[0].text, answer.finish_reason) == ("Bonjour", "COMPLETE")
-    assert (answer.usage.tokens.input_tokens, answer.usage.cached_tokens) == (20.0, 8.0)
+    assert (answer.usage.tokens.input_tokens, answer.usage.tokens.output_tokens) == (20.0, 4.0)
+    assert (answer.usage.billed_units.output_tokens, answer.usage.cached_tokens) == (4.0, 8.0)
 
 
 async def test_stream(connect: Connect) -> None:
-    """Thought, then text; the end tells the usage."""
-    client = await connect(FakeCohere().reply("One two", reasoning="Hm", usage=(3, 5)))
+    """Thought is content 0 and text content 1; the end tells the usage."""
+    client = await connect(FakeCohere().reply("Bonjour à tous", reasoning="A greeting", usage=(3, 5)))
 
     events = await listed(client.chat_stream(**{**ASK, "model": "command-a-reasoning-08-2025"}))
 
-    deltas = [event.delta.message.content for event in events if event.type == "content-delta"]
-    assert "".join(one.thinking or "" for one in deltas) == "Hm"
-    assert "".join(one.text or "" for one in deltas) == "One two"
+    deltas = [(event.index, event.delta.message.content) for event in events if event.type == "content-delta"]
+    assert "".join(content.thinking for index, content in deltas if index == 0) == "A greeting"
+    assert "".join(content.text for index, content in deltas if index == 1) == "Bonjour à tous"
+    assert (events[0].type, events[-1].type) == ("message-start", "message-end")
     assert events[-1].delta.usage.tokens.output_tokens == 5.0
 
 
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_tools(connect: Connect, streamed: bool) -> None:
-    """A plan and parallel calls, sent back with their results, are answered."""
-    calls = [("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Oslo"})]
+    """A plan and parallel calls, counted from 0, are answered when they are sent back with their results."""
+    calls = [("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Oslo"}), ("get_time", {})]
     client = await connect(FakeCohere().tool_calls(*calls, text="I will look.").reply("18 and 3"))
     asked: list[Any] = []
     plan = ""
 
     if streamed:
-        for event in await listed(client.chat_stream(**ASK, tools=TOOLS)):
+        events = await listed(client.chat_stream(**ASK, tools=TOOLS))
+        for event in events:
             if event.type == "tool-plan-delta":
                 plan += event.delta.message.tool_plan
             elif event.type == "tool-call-start":
                 asked.append(event.delta.message.tool_calls.model_dump())
             elif event.type == "tool-call-delta":
-                asked[-1]["function"]["arguments"] += event.delta.message.tool_calls.function.arguments
+                asked[event.index]["function"]["arguments"] += event.delta.message.tool_calls.function.arguments
+        finish = events[-1].delta.finish_reason
     else:
-        message = (await maybe(client.chat(**ASK, tools=TOOLS))).message
-        plan, asked = message.tool_plan, [one.model_dump() for one in message.tool_calls]
+        first = await maybe(client.chat(**ASK, tools=TOOLS))
+        plan, finish = first.message.tool_plan, first.finish_reason
+        asked = [one.model_dump() for one in first.message.tool_calls]
+        assert first.message.content is None
     turn = {"role": "assistant", "tool_calls": asked, "tool_plan": plan}
     results = [{"role": "tool", "tool_call_id": one["id"], "content": "18"} for one in asked]
     answer = await maybe(client.chat(**{**ASK, "messages": [*ASK["messages"], turn, *results]}, tools=TOOLS))
 
-    assert plan == "I will look."
-    assert [json.loads(one["function"]["arguments"])["city"] for one in asked] == ["Paris", "Oslo"]
+    assert (plan, finish) == ("I will look.", "TOOL_CALL")
+    assert [(one["function"]["name"], json.loads(one["function"]["arguments"])) for one in asked] == calls
     assert answer.message.content[0].text == "18 and 3"
 
 
@@ -88,6 +92,15 @@ async def test_structured_output(connect: Connect) -> None:
     answer = await maybe(client.chat(**ASK, response_format={"type": "json_object", "json_schema": schema}))
 
     assert isinstance(json.loads(answer.message.content[0].text)["days"], int)
+
+
+async def test_a_required_tool_is_called(connect: Connect) -> None:
+    """Nothing scripted: REQUIRED calls a tool."""
+    client = await connect(FakeCohere())
+
+    answer = await maybe(client.chat(**ASK, tools=TOOLS, tool_choice="REQUIRED"))
+
+    assert answer.message.tool_calls[0].function.name == "get_weather"
 
 
 async def test_embeddings(connect: Connect) -> None:
@@ -139,6 +152,18 @@ async def test_models(connect: Connect) -> None:
     assert one.endpoints == ["rerank"]
 
 
+async def test_models_that_the_fake_was_given(connect: Connect) -> None:
+    """They are listed in pages; others are 404."""
+    client = await connect(FakeCohere(models=["a", "b"]))
+
+    page = await maybe(client.models.list(page_size=1))
+
+    assert ([model.name for model in page.models], page.next_page_token) == (["a"], "1")
+    assert (await maybe(client.models.get("b"))).name == "b"
+    with pytest.raises(cohere.NotFoundError, match="not found"):
+        await maybe(client.chat(**ASK))
+
+
 async def test_tokens(connect: Connect) -> None:
     """Words are tokens."""
     client = await connect(FakeCohere())
@@ -156,6 +181,7 @@ async def test_tokens(connect: Connect) -> None:
         (402, ApiError),
         (403, cohere.ForbiddenError),
         (404, cohere.NotFoundError),
+        (413, ApiError),
         (422, cohere.UnprocessableEntityError),
         (429, cohere.TooManyRequestsError),
         (498, cohere.InvalidTokenError),

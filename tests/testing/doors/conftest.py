@@ -1,19 +1,12 @@
-"""One server for all tests of the doors, and the doors themselves."""
+"""The doors, and the official SDKs behind them."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
 
 from compatgw_testing import Fake, FakeServer
 from tests.testing.doors.sdks import DOORS, Door, Line, line
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[FakeServer]:
-    """On which tests mount their fakes."""
-    with FakeServer() as server:
-        yield server
 
 
 @pytest.fixture(params=DOORS, ids=str)

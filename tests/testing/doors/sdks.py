@@ -116,6 +116,11 @@ class Line:
             return f"raises {kind.__module__.partition('.')[0]}.{kind.__qualname__}"
 
 
+def stream_text(client: Any, dialect: str) -> str:
+    """The text of a streamed answer, where no event loop is running."""
+    return asyncio.run(Line(dialect, client).streamed())
+
+
 async def line(
     stack: AsyncExitStack, door: Door, fake: Fake, server: FakeServer, *, patience: float = 20, key: str | None = None
 ) -> Line:
@@ -138,30 +143,29 @@ async def line(
         name = f"fake{id(fake)}"
         origin = server.mount(name, fake)
         stack.callback(server.unmount, name)
-    return Line(dialect, await _client(stack, door, dialect, origin + fake.sdk_path, key, patience, options))
+    made = sdk_of(dialect, origin + fake.sdk_path, key, sync=door.sync, patience=patience, **options)
+    return Line(dialect, await stack.enter_async_context(entered(made)))
 
 
-async def _client(
-    stack: AsyncExitStack, door: Door, dialect: str, url: str, key: str, patience: float, options: dict[str, Any]
+def sdk_of(
+    dialect: str, url: str, key: str, *, sync: bool = True, patience: float = 20, retries: int = 0, **options: Any
 ) -> Any:
+    """The official SDK's client of a vendor: a context manager, sync or async.
+
+    `retries` is for the clients that take it; Cohere's and Google's have ways of their own.
+    """
     if dialect in ("openai", "anthropic"):
         kinds: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
-            "openai": (openai.OpenAI, openai.AsyncOpenAI),
-            "anthropic": (anthropic.Anthropic, anthropic.AsyncAnthropic),
+            "openai": (openai.AsyncOpenAI, openai.OpenAI),
+            "anthropic": (anthropic.AsyncAnthropic, anthropic.Anthropic),
         }
-        kind = kinds[dialect][not door.sync]
-        client = kind(base_url=url, api_key=key, max_retries=0, timeout=patience, **options)
-        return await stack.enter_async_context(entered(client))
+        return kinds[dialect][sync](base_url=url, api_key=key, max_retries=retries, timeout=patience, **options)
     if dialect == "cohere":
-        made: Any = cohere.ClientV2 if door.sync else cohere.AsyncClientV2
-        return await stack.enter_async_context(entered(made(key, base_url=url, timeout=patience, **options)))
+        made: Any = cohere.ClientV2 if sync else cohere.AsyncClientV2
+        return made(key, base_url=url, timeout=patience, **options)
     http = genai.types.HttpOptions(base_url=url, timeout=int(patience * 1000), **options)
     gemini = genai.Client(api_key=key, http_options=http)
-    if door.sync:
-        stack.callback(gemini.close)
-        return gemini
-    stack.push_async_callback(gemini.aio.aclose)
-    return gemini.aio
+    return gemini if sync else gemini.aio
 
 
 async def until(holds: Callable[[], bool]) -> None:

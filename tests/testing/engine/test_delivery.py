@@ -16,9 +16,9 @@ from compatgw_testing.doors import inprocess
 from compatgw_testing.fakes.delivery import cut, spoiled
 from compatgw_testing.faults import ConnectionReset, ConnectRefused, FaultKind, FaultWay, ReadTimedOut, faults_of
 from compatgw_testing.script import Chunking, Failure, pieces
+from tests.testing.doors.sdks import stream_text
 from tests.testing.driver import FAKES, MODELS, Reply, credentials, question
 from tests.testing.engine.virtual import ask
-from tests.testing.test_fault_sdks import stream_text
 
 TEXT = "One two three four"
 WIDE = "Ünë 日本 👋 trois"
@@ -442,13 +442,6 @@ def body_of(fake: Fake) -> dict[str, Any]:
     return question(fake.dialect, "Hi", **({} if fake.dialect == "gemini" else {"stream": True}))
 
 
-@pytest.fixture(scope="module")
-def port() -> Any:
-    """One server for the tests of the table."""
-    with FakeServer() as server:
-        yield server
-
-
 # On a socket: what a plain client raises. Of a refusal of one call the table says that it cannot be.
 ON_A_SOCKET: dict[str, tuple[str | None, ...]] = {
     "cut": ("RemoteProtocolError",),
@@ -462,19 +455,19 @@ ON_A_SOCKET: dict[str, tuple[str | None, ...]] = {
     ("kind", "library"),
     [*((kind, "httpx2") for kind in sorted(WAYS)), *((kind, "httpx") for kind in ("cut", "refuse", "reset", "stall"))],
 )
-def test_the_claims_of_the_table(fake: Fake, port: FakeServer, kind: FaultKind, library: Any) -> None:
+def test_the_claims_of_the_table(fake: Fake, server: FakeServer, kind: FaultKind, library: Any) -> None:
     """In process the errors that it names, on a port those of a real connection, and the same bytes through both."""
     row, module = FAULTS[kind], {"httpx": httpx, "httpx2": httpx2}[library]
     twin = type(fake)(seed=7)
     for one in (fake, twin):
         one.fault(WIDE, **WAYS[kind])
-    origin = port.mount(f"claims{id(fake)}", twin)
+    origin = server.mount(f"claims{id(fake)}", twin)
 
     inside = inprocess.client(fake, library=library, sync=True, timeout=0.3)
     error, raw, _ = by_hand(inside, path_of(fake), fake)
     with module.Client(timeout=0.3) as outside:
         other_error, other_raw, _ = by_hand(outside, origin + path_of(twin), twin)
-    port.unmount(f"claims{id(fake)}")
+    server.unmount(f"claims{id(fake)}")
 
     named = re.search(r"the library's (\w+)", row.in_process or "")
     assert error == (named[1] if named else None)
@@ -533,8 +526,8 @@ async def test_a_pace_is_kept_under_faults(fake: Fake, way: str) -> None:
     assert numbers == list(range(len(answer.pieces)))
 
 
-def test_names_of_a_fake_are_free(origin: Callable[[Fake], str], fake: Fake) -> None:
-    """A fault over the older fixtures' port is the same as over this one."""
+def test_what_a_client_got_is_what_was_noted(origin: Callable[[Fake], str], fake: Fake) -> None:
+    """Of a stream that ends too early, on a port."""
     fake.fault(WIDE, truncate_after=2)
 
     with httpx2.Client(timeout=5) as client:

@@ -13,9 +13,9 @@ from compatgw_testing import Fake, FakeCohere, FakeOpenAI, fail, reply, tool_cal
 from compatgw_testing.doors import inprocess
 from compatgw_testing.rules import when
 from compatgw_testing.verdict import Seen
+from tests.testing.doors.sdks import stream_text
 from tests.testing.driver import FAKES, credentials
 from tests.testing.engine.asking import chat
-from tests.testing.test_fault_sdks import stream_text
 
 HI = ("user", "Hi")
 TEXT = "One two three four"

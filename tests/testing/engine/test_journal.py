@@ -16,10 +16,10 @@ from compatgw_testing.journal import Call, Journal
 from compatgw_testing.request import Message, Request
 from compatgw_testing.rules import contains
 from compatgw_testing.stable import stable
+from tests.testing.doors.sdks import stream_text
 from tests.testing.driver import FAKES, MODELS, ask, credentials, question, request
 from tests.testing.engine import virtual
 from tests.testing.engine.asking import chat, say
-from tests.testing.test_fault_sdks import stream_text
 
 HI = ("user", "Hi")
 TALK: tuple[Any, ...] = (

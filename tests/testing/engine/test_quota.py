@@ -14,9 +14,9 @@ from compatgw_testing.attempts import told
 from compatgw_testing.clock import VirtualClock, WallClock
 from compatgw_testing.fakes.quota import Bucket, Quota, Room
 from compatgw_testing.script import dump
+from tests.testing.doors.sdks import stream_text
 from tests.testing.driver import FAKES, ask
 from tests.testing.engine.asking import say
-from tests.testing.test_fault_sdks import stream_text
 
 
 class SettableClock:

@@ -13,9 +13,9 @@ from google.genai import errors as google
 from compatgw_testing import Fake, FakeOpenAI, ScriptError, fail, fault, reply, tool_call
 from compatgw_testing.request import Request
 from compatgw_testing.rules import RuleError, contains, glob, regex, when
+from tests.testing.doors.sdks import stream_text
 from tests.testing.driver import MODELS, PNG, ask, question
 from tests.testing.engine.asking import chat, hear, message_of, say, text_of
-from tests.testing.test_fault_sdks import stream_text
 
 HI = ("user", "Hi")
 

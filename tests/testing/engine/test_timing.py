@@ -12,8 +12,8 @@ from compatgw_testing import Fake, fault, reply
 from compatgw_testing.clock import EPOCH, Timeline, VirtualClock, WallClock
 from compatgw_testing.faults import ReadTimedOut
 from compatgw_testing.script import words
+from tests.testing.doors.sdks import stream_text
 from tests.testing.engine.virtual import ask, times
-from tests.testing.test_fault_sdks import stream_text
 
 TEXT = "One two three four"
 

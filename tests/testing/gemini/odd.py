@@ -1,10 +1,10 @@
 """Where the fake of Gemini is not like a recording, each with the reason.
 
-Patterns are matched from the beginning of a path (`LACKS`), of a path and a type (`UNKNOWN`), or of the name of an
-exchange (`NOT_SERVED`, `ERRORS`).
+Patterns are matched from the beginning of a path (`LACKS`), of a path and a type (`UNKNOWN`), or anywhere in the name
+and the address of an exchange (`NOT_SERVED`, `ERRORS`).
 """
 
-from tests.testing.paths import Odd
+from tests.testing.exchanges import Odd
 
 # Exchanges that are no business of this fake.
 NOT_SERVED = (

@@ -1,6 +1,6 @@
 """Gemini's recorded answers, its own and Vertex's, as turns of a script, and recorded requests put to the fake.
 
-What does not live here: reading and comparing (`paths.py`), exceptions (`odd.py`).
+What does not live here: reading and comparing (`exchanges.py`), exceptions (`odd.py`).
 """
 
 from dataclasses import replace
@@ -9,7 +9,8 @@ from typing import Any
 from compatgw_testing import FakeGemini
 from compatgw_testing.script import ToolCall, Turn, Usage
 from tests.testing.driver import Reply, request
-from tests.testing.paths import Record, objects
+from tests.testing.exchanges import Record
+from tests.testing.paths import objects
 
 SMALLEST = {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
 _VERTEX = "/v1/projects/p/locations/global/publishers/google"
@@ -49,7 +50,7 @@ async def answered(record: Record, *, key: str | None = None, models: list[str] 
     for one in objects(record.body):
         if signature := one.get("thoughtSignature", one.get("thought_signature")):
             fake.signatures.trust(signature)
-    if record.surface.startswith("generate") and record.status == 200:
+    if record.kind == "generate" and record.status == 200:
         fake.enqueue(turn_of(record))
     name = "authorization" if record.vendor == "vertex" else "x-goog-api-key"
     headers = {name: ("Bearer " if record.vendor == "vertex" else "") + (key or fake.api_key)}

@@ -1,139 +1,70 @@
-"""Real answers of OpenAI and of vendors with its protocol: read from disk, turned into scripts, reduced to shapes.
+"""Recorded answers of OpenAI and its family as turns of a script, and recorded requests put to the vendor's fake.
 
-What does not live here: what a shape has to be like (`test_recordings.py`). The recordings are not part of the
-project: `COMPATGW_RECORDINGS` names their folder.
+What does not live here: reading and comparing (`exchanges.py`), exceptions (`odd.py`).
 """
 
 import json
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
-import pytest
-
-from compatgw_testing import reply
+from compatgw_testing import FakeOpenAI, reply
+from compatgw_testing.fakes.openai import HABITS
 from compatgw_testing.script import ToolCall, Turn, Usage
+from tests.testing.driver import Reply, credentials, request
+from tests.testing.exchanges import Record
 
-Shape = dict[str, set[str]]
-# Trees whose members are the caller's own.
-FREE = ("parameters", "schema", "metadata", "input_schema", "logit_bias", "headers")
-
-
-@dataclass(frozen=True)
-class Record:
-    """One exchange with a vendor."""
-
-    name: str
-    vendor: str
-    surface: str
-    method: str
-    path: str
-    body: Any
-    status: int
-    answer: Any = field(repr=False)
-    events: tuple[Any, ...] = field(repr=False)
+PATHS = {
+    "chat": "/chat/completions",
+    "error": "/chat/completions",
+    "responses": "/responses",
+    "embeddings": "/embeddings",
+    "images": "/images/generations",
+    "moderations": "/moderations",
+    "audio": "/audio/speech",
+    "completions": "/completions",
+    "models": "/models",
+}
 
 
-def folder() -> Path:
-    """Where the recordings are; skips without them."""
-    name = os.environ.get("COMPATGW_RECORDINGS")
-    if not name:
-        pytest.skip("COMPATGW_RECORDINGS is not set")
-    return Path(name)
+def habit_of(record: Record) -> str:
+    """The habit of the vendor whose recording this is."""
+    return f"{record.vendor}-openai" if record.vendor in ("gemini", "anthropic") else record.vendor
 
 
-@cache
-def records(vendor: str, surface: str) -> tuple[Record, ...]:
-    """The exchanges of one vendor on one surface."""
-    return tuple(_record(path, vendor, surface) for path in sorted((folder() / vendor / surface).glob("*.json")))
+def asked(record: Record) -> Record:
+    """The exchange; with the smallest request that fits if none was recorded."""
+    habit = HABITS[habit_of(record)]
+    record = replace(record, path=record.path or habit.base + PATHS[record.kind])
+    if record.body is not None or record.method == "GET":
+        return record
+    body: dict[str, Any] = {"model": "m"}
+    body |= {"input": "Hi"} if record.kind == "responses" else {"messages": [{"role": "user", "content": "Hi"}]}
+    if record.streamed:
+        body["stream"] = True
+        asks = record.kind == "chat" and "stream_options" not in habit.refuses
+        if asks and any(event.get("usage") for event in record.said):
+            body["stream_options"] = {"include_usage": True}
+    return replace(record, body=body, method="POST")
 
 
-def _record(path: Path, vendor: str, surface: str) -> Record:
-    given = json.loads(path.read_bytes())
-    sent, got = given["request"], given["response"]
-    parts = urlsplit(sent["url"])
-    return Record(
-        name=path.stem,
-        vendor=vendor,
-        surface=surface,
-        method=sent["method"],
-        path=parts.path + (f"?{parts.query}" if parts.query else "") if parts.netloc else "",
-        body=sent.get("body_json"),
-        status=got["status"],
-        answer=got.get("body_json"),
-        events=tuple(events_of(got.get("body_text") or "")) if surface.endswith("-stream") else (),
-    )
-
-
-def events_of(text: str) -> Iterator[Any]:
-    """The JSON of each event of a stream."""
-    for line in text.replace("\r\n", "\n").split("\n"):
-        data = line[5:].strip() if line.startswith("data:") else ""
-        if data and data != "[DONE]":
-            yield json.loads(data)
-
-
-# Shapes.
-
-
-def shape_of(*values: Any) -> Shape:
-    """Every path in some values, with the JSON types that stand there; items of lists by their `type`."""
-    found: Shape = {}
-    for value in values:
-        root = value["type"] if isinstance(value, dict) and isinstance(value.get("type"), str) else ""
-        for path, kind in _paths(value, root):
-            found.setdefault(path or ".", set()).add(kind)
-    return found
-
-
-def _paths(value: Any, at: str) -> Iterator[tuple[str, str]]:
-    yield at, kind_of(value)
-    if isinstance(value, dict):
-        tag = f"<{value['type']}>" if at.endswith("]") and isinstance(value.get("type"), str) else ""
-        for name, one in value.items():
-            if name in FREE:
-                yield f"{at}{tag}.{name}", kind_of(one)
-            else:
-                yield from _paths(one, f"{at}{tag}.{name}")
-    elif isinstance(value, list):
-        for one in value:
-            yield from _paths(one, f"{at}[]")
-
-
-def kind_of(value: Any) -> str:
-    """The JSON type of a value."""
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else "boolean"
-    if isinstance(value, (int, float)):
-        return "number"
-    return "string" if isinstance(value, str) else "array" if isinstance(value, list) else "object"
-
-
-def merged(shapes: Iterator[Shape]) -> Shape:
-    """All the paths of several shapes."""
-    found: Shape = {}
-    for shape in shapes:
-        for path, kinds in shape.items():
-            found.setdefault(path, set()).update(kinds)
-    return found
-
-
-# Scripts.
+async def answered(record: Record, *, key: str | None = None, models: list[str] | None = None) -> Reply:
+    """What the fake answers to a recorded request, told to say what the vendor said."""
+    fake = FakeOpenAI(habit=habit_of(record), models=models)
+    if record.status == 200 and record.method == "POST" and record.kind in ("chat", "responses", "completions"):
+        fake.enqueue(turn_of(record))
+        if before := record.body.get("previous_response_id"):
+            fake.stored.trust(before)
+    headers = credentials(fake) if key is None else dict.fromkeys(credentials(fake), f"Bearer {key}")
+    return await request(fake, record.path, record.body, method=record.method, headers=headers)
 
 
 def turn_of(record: Record) -> Turn:
     """A turn that says what the recorded answer says."""
-    surface = record.surface.removesuffix("-stream")
-    if surface == "responses":
+    if record.kind == "responses":
         return _response(record)
-    if surface == "completions":
-        texts = [one["choices"][0].get("text") or "" for one in (record.answer, *record.events) if one]
-        return reply("".join(texts))
-    return _completed(record) if record.events else _chat(record.answer["choices"][0], record.answer.get("usage"))
+    if record.kind == "completions":
+        return reply("".join(one["choices"][0].get("text") or "" for one in record.said))
+    return _completed(record) if record.streamed else _chat(record.answer["choices"][0], record.answer.get("usage"))
 
 
 def _chat(choice: Any, usage: Any) -> Turn:
@@ -172,7 +103,7 @@ def _completed(record: Record) -> Turn:
     message: dict[str, Any] = {"reasoning": "", "refusal": ""}
     calls: dict[Any, dict[str, Any]] = {}
     finish = usage = None
-    for event in record.events:
+    for event in record.said:
         usage = event.get("usage") or usage
         for choice in event.get("choices") or ():
             delta = choice.get("delta") or {}
@@ -195,7 +126,7 @@ def _completed(record: Record) -> Turn:
 
 
 def _response(record: Record) -> Turn:
-    answer = record.answer or record.events[-1]["response"]
+    answer = record.said[-1]["response"] if record.streamed else record.answer
     text = refusal = None
     thought = ""
     calls: list[ToolCall] = []

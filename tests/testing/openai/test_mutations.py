@@ -15,7 +15,7 @@ from compatgw_testing.fakes.openai.responses import rules as response_rules
 from compatgw_testing.fakes.openai.responses import store, surface
 from tests.testing import test_habits, test_strict_openai
 from tests.testing.driver import ask, question
-from tests.testing.mutation import Mutant, all_hold, mutants, survivors
+from tests.testing.mutation import Mutant, all_hold, each_is_needed, mutants
 from tests.testing.openai import cases, test_strict
 
 # Refusals that are none of the vendor's.
@@ -60,20 +60,12 @@ def _no_rule(mutant: Mutant) -> bool:
 )
 async def test_each_rule_has_a_case_that_fails_without_it(module: ModuleType) -> None:
     """No mutant survives."""
-    found = [one for one in mutants(module) if not _no_rule(one)]
-
-    left = await survivors(module, _holds, without=_no_rule)
-
-    print(f"{module.__name__}: {len(found)} rules taken out, {len(left)} survived")
-    assert [str(one) for one in left] == []
-    assert found
+    await each_is_needed([one for one in mutants(module) if not _no_rule(one)], _holds)
 
 
 async def test_complaints_about_schemas() -> None:
     """Every complaint that makes a schema unfit for strict mode."""
-    left = await survivors(rules, _holds, "yield", without=lambda one: one.function != "strict_faults")
-
-    assert [str(one) for one in left] == []
+    await each_is_needed([one for one in mutants(rules, "yield") if one.function == "strict_faults"], _holds)
 
 
 def test_a_mutant_is_undone() -> None:

@@ -1,11 +1,10 @@
 """The official OpenAI SDK, sync and async, takes every surface of FakeOpenAI for OpenAI's, in the same process."""
 
 import base64
-import inspect
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import openai
@@ -13,11 +12,9 @@ import pytest
 from pydantic import BaseModel, ConfigDict
 
 from compatgw_testing import FakeOpenAI
-from compatgw_testing.doors import inprocess
-from tests.testing.doors.sdks import LIBRARIES
+from tests.testing.inprocess import Connect, entered, listed, maybe
 from tests.testing.openai.forms import TONE, WAV
 
-Connect = Callable[..., Any]
 NEWER = not openai.__version__.startswith("2.")
 TOOL: Any = {
     "type": "function",
@@ -35,52 +32,17 @@ class Trip(BaseModel):
     days: int
 
 
-@pytest.fixture(params=["sync", "async"])
-async def connect(request: pytest.FixtureRequest) -> AsyncIterator[Connect]:
-    """Makes the SDK's client for a fake."""
-    async with AsyncExitStack() as stack:
-
-        def make(fake: FakeOpenAI, *, retries: int = 0, key: str | None = None) -> Any:
-            url = f"{inprocess.ORIGIN}{fake.sdk_path}"
-            ways: Any = {"base_url": url, "api_key": key or fake.api_key, "max_retries": retries}
-            if request.param == "sync":
-                http: Any = inprocess.client(fake, library=LIBRARIES["openai"], sync=True)
-                client = openai.OpenAI(http_client=http, **ways)
-                stack.callback(client.close)
-                return client
-            http = inprocess.client(fake, library=LIBRARIES["openai"], sync=False)
-            other = openai.AsyncOpenAI(http_client=http, **ways)
-            stack.push_async_callback(other.close)
-            return other
-
-        yield make
-
-
-async def done(value: Any) -> Any:
-    """What a call of either client gives."""
-    return await value if isinstance(value, Awaitable) or inspect.isawaitable(value) else value
-
-
-async def every(stream: Any) -> list[Any]:
-    """The events of either client's stream."""
-    stream = await done(stream)
-    return [one async for one in stream] if hasattr(stream, "__aiter__") else list(stream)
-
-
 async def assembled(manager: Any) -> Any:
     """What the SDK's own accumulator makes of a stream of a response."""
-    if hasattr(manager, "__aenter__"):
-        async with manager as stream:
-            return await stream.get_final_response()
-    with manager as stream:
-        return stream.get_final_response()
+    async with entered(manager) as stream:
+        return await maybe(stream.get_final_response())
 
 
 async def test_a_response(connect: Connect) -> None:
     """Text, usage and request id."""
     fake = FakeOpenAI().reply("Bonjour à tous", usage={"input": 11, "output": 4, "cached": 8, "reasoning": 1})
 
-    answer = await done(connect(fake).responses.create(model="gpt-4o", input="Hi"))
+    answer = await maybe((await connect(fake)).responses.create(model="gpt-4o", input="Hi"))
 
     assert answer.output_text == "Bonjour à tous"
     assert (answer.usage.input_tokens, answer.usage.output_tokens, answer.usage.total_tokens) == (11, 4, 15)
@@ -94,11 +56,11 @@ async def test_a_response_streams(connect: Connect) -> None:
     fake = FakeOpenAI()
     for _ in range(2):
         fake.tool_calls(("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Oslo"}), text="Let me see.")
-    client = connect(fake)
+    client = await connect(fake)
     ask: Any = {"model": "gpt-4o", "input": "Weather?", "tools": [TOOL]}
 
     answer = await assembled(client.responses.stream(**ask))
-    events = await every(client.responses.create(**ask, stream=True))
+    events = await listed(client.responses.create(**ask, stream=True))
 
     calls = [item for item in answer.output if item.type == "function_call"]
     assert [json.loads(one.arguments)["city"] for one in calls] == ["Paris", "Oslo"]
@@ -111,13 +73,13 @@ async def test_a_response_streams(connect: Connect) -> None:
 async def test_a_tool_round_trip(connect: Connect) -> None:
     """By sending everything back, and by the id of the response before."""
     fake = FakeOpenAI().tool_call("get_weather", city="Paris").reply("18 degrees").reply("still 18")
-    client = connect(fake)
+    client = await connect(fake)
 
-    first = await done(client.responses.create(model="gpt-4o", input="Weather?", tools=[TOOL]))
+    first = await maybe(client.responses.create(model="gpt-4o", input="Weather?", tools=[TOOL]))
     result = {"type": "function_call_output", "call_id": first.output[0].call_id, "output": "18"}
     history = [{"role": "user", "content": "Weather?"}, *first.output, result]
-    whole = await done(client.responses.create(model="gpt-4o", input=history, tools=[TOOL]))
-    chained = await done(client.responses.create(model="gpt-4o", input=[result], previous_response_id=first.id))
+    whole = await maybe(client.responses.create(model="gpt-4o", input=history, tools=[TOOL]))
+    chained = await maybe(client.responses.create(model="gpt-4o", input=[result], previous_response_id=first.id))
 
     assert (whole.output_text, chained.output_text) == ("18 degrees", "still 18")
 
@@ -126,12 +88,12 @@ async def test_a_tool_round_trip(connect: Connect) -> None:
 async def test_thought_in_a_response(connect: Connect) -> None:
     """Its summary, sealed for the next turn, is accepted there."""
     fake = FakeOpenAI().reply("4", reasoning="Two and two").reply("8")
-    client = connect(fake)
+    client = await connect(fake)
     ways: Any = {"model": "gpt-5", "store": False, "include": ["reasoning.encrypted_content"]}
 
     answer = await assembled(client.responses.stream(input="2+2", reasoning={"summary": "auto"}, **ways))
     history = [{"role": "user", "content": "2+2"}, *answer.output, {"role": "user", "content": "twice"}]
-    again = await done(client.responses.create(input=history, **ways))
+    again = await maybe(client.responses.create(input=history, **ways))
 
     assert answer.output[0].summary[0].text == "Two and two"
     assert answer.output[0].encrypted_content
@@ -140,16 +102,18 @@ async def test_thought_in_a_response(connect: Connect) -> None:
 
 async def test_parse_a_response(connect: Connect) -> None:
     """Nothing scripted: structured output is made from the schema that was asked for."""
-    answer = await done(connect(FakeOpenAI()).responses.parse(model="gpt-4o", input="A trip", text_format=Trip))
+    answer = await maybe(
+        (await connect(FakeOpenAI())).responses.parse(model="gpt-4o", input="A trip", text_format=Trip)
+    )
 
     assert isinstance(answer.output_parsed, Trip)
 
 
 async def test_a_refusal_in_a_response(connect: Connect) -> None:
     """A part of its own, plain and streamed."""
-    client = connect(FakeOpenAI().refuse("No.").refuse("No, no."))
+    client = await connect(FakeOpenAI().refuse("No.").refuse("No, no."))
 
-    plain = await done(client.responses.create(model="gpt-4o", input="Hi"))
+    plain = await maybe(client.responses.create(model="gpt-4o", input="Hi"))
     streamed = await assembled(client.responses.stream(model="gpt-4o", input="Hi"))
 
     assert [one.output[0].content[0].refusal for one in (plain, streamed)] == ["No.", "No, no."]
@@ -157,27 +121,27 @@ async def test_a_refusal_in_a_response(connect: Connect) -> None:
 
 async def test_stored_responses(connect: Connect) -> None:
     """Retrieved, its input listed, cancelled, deleted."""
-    client = connect(FakeOpenAI().reply("ok").reply("late"))
+    client = await connect(FakeOpenAI().reply("ok").reply("late"))
 
-    made = await done(client.responses.create(model="gpt-4o", input="Hi"))
-    read = await done(client.responses.retrieve(made.id))
-    page = await done(client.responses.input_items.list(made.id))
-    queued = await done(client.responses.create(model="gpt-4o", input="Hi", background=True))
-    cancelled = await done(client.responses.cancel(queued.id))
-    await done(client.responses.delete(made.id))
+    made = await maybe(client.responses.create(model="gpt-4o", input="Hi"))
+    read = await maybe(client.responses.retrieve(made.id))
+    page = await maybe(client.responses.input_items.list(made.id))
+    queued = await maybe(client.responses.create(model="gpt-4o", input="Hi", background=True))
+    cancelled = await maybe(client.responses.cancel(queued.id))
+    await maybe(client.responses.delete(made.id))
 
     assert read.output_text == "ok"
     assert page.data[0].content[0].text == "Hi"
     assert (queued.status, cancelled.status) == ("queued", "cancelled")
     with pytest.raises(openai.NotFoundError):
-        await done(client.responses.retrieve(made.id))
+        await maybe(client.responses.retrieve(made.id))
 
 
 async def test_an_error_in_the_stream_of_a_response(connect: Connect) -> None:
     """It arrives as events: the error and the failed response."""
-    client = connect(FakeOpenAI().fault("Hello there my friend", error=500, error_after=6))
+    client = await connect(FakeOpenAI().fault("Hello there my friend", error=500, error_after=6))
 
-    events = await every(client.responses.create(model="gpt-4o", input="Hi", stream=True))
+    events = await listed(client.responses.create(model="gpt-4o", input="Hi", stream=True))
 
     assert [event.type for event in events[-2:]] == ["error", "response.failed"]
 
@@ -185,11 +149,11 @@ async def test_an_error_in_the_stream_of_a_response(connect: Connect) -> None:
 async def test_embeddings(connect: Connect) -> None:
     """The SDK asks for base64 unless told; the numbers are the same."""
     fake = FakeOpenAI()
-    client = connect(fake)
+    client = await connect(fake)
     ask: Any = {"model": "text-embedding-3-small", "input": ["cat", "dog"], "dimensions": 16}
 
-    packed = await done(client.embeddings.create(**ask))
-    floats = await done(client.embeddings.create(**ask, encoding_format="float"))
+    packed = await maybe(client.embeddings.create(**ask))
+    floats = await maybe(client.embeddings.create(**ask, encoding_format="float"))
 
     assert fake.calls[0].body["encoding_format"] == "base64"
     assert [len(one.embedding) for one in packed.data] == [16, 16]
@@ -198,7 +162,7 @@ async def test_embeddings(connect: Connect) -> None:
 
 async def test_moderations(connect: Connect) -> None:
     """Typed results."""
-    answer = await done(connect(FakeOpenAI()).moderations.create(input=["I will kill you", "Good day"]))
+    answer = await maybe((await connect(FakeOpenAI())).moderations.create(input=["I will kill you", "Good day"]))
 
     assert [one.flagged for one in answer.results] == [True, False]
     assert answer.results[0].categories.violence is True
@@ -207,13 +171,13 @@ async def test_moderations(connect: Connect) -> None:
 
 async def test_images(connect: Connect) -> None:
     """Generated, edited and streamed."""
-    client = connect(FakeOpenAI())
+    client = await connect(FakeOpenAI())
     picture = ("a.png", base64.b64decode(base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20))), "image/png")
 
-    made = await done(client.images.generate(model="gpt-image-1.5", prompt="a cat"))
-    edited = await done(client.images.edit(model="gpt-image-1.5", prompt="a dog", image=[picture, picture]))
-    single = await done(client.images.edit(model="gpt-image-1.5", prompt="a dog", image=picture, n=2))
-    events = await every(client.images.generate(model="gpt-image-1.5", prompt="a cat", stream=True, partial_images=1))
+    made = await maybe(client.images.generate(model="gpt-image-1.5", prompt="a cat"))
+    edited = await maybe(client.images.edit(model="gpt-image-1.5", prompt="a dog", image=[picture, picture]))
+    single = await maybe(client.images.edit(model="gpt-image-1.5", prompt="a dog", image=picture, n=2))
+    events = await listed(client.images.generate(model="gpt-image-1.5", prompt="a cat", stream=True, partial_images=1))
 
     assert base64.b64decode(made.data[0].b64_json).startswith(b"\x89PNG")
     assert edited.usage.input_tokens_details.image_tokens > 0
@@ -224,7 +188,7 @@ async def test_images(connect: Connect) -> None:
 async def test_audio(connect: Connect) -> None:
     """Heard, translated, spoken."""
     fake = FakeOpenAI().reply("Hello there", times=5)
-    client = connect(fake)
+    client = await connect(fake)
 
     def sound() -> io.BytesIO:
         file = io.BytesIO(WAV + len(TONE).to_bytes(4, "little") + TONE)
@@ -232,14 +196,14 @@ async def test_audio(connect: Connect) -> None:
         return file
 
     heard = client.audio.transcriptions
-    plain = await done(heard.create(model="whisper-1", file=sound()))
-    text = await done(heard.create(model="whisper-1", file=sound(), response_format="srt"))
+    plain = await maybe(heard.create(model="whisper-1", file=sound()))
+    text = await maybe(heard.create(model="whisper-1", file=sound(), response_format="srt"))
     words: Any = {"response_format": "verbose_json", "timestamp_granularities": ["word"]}
-    verbose = await done(heard.create(model="whisper-1", file=sound(), **words))
-    events = await every(heard.create(model="gpt-4o-transcribe", file=sound(), stream=True, include=["logprobs"]))
+    verbose = await maybe(heard.create(model="whisper-1", file=sound(), **words))
+    events = await listed(heard.create(model="gpt-4o-transcribe", file=sound(), stream=True, include=["logprobs"]))
     with pytest.deprecated_call() if NEWER else nullcontext():
-        translated = await done(client.audio.translations.create(model="whisper-1", file=sound()))
-    spoken = await done(client.audio.speech.create(model="tts-1", input="Hi", voice="alloy", response_format="wav"))
+        translated = await maybe(client.audio.translations.create(model="whisper-1", file=sound()))
+    spoken = await maybe(client.audio.speech.create(model="tts-1", input="Hi", voice="alloy", response_format="wav"))
 
     assert plain.text == translated.text == "Hello there"
     assert "--> 00:00:01,000\nHello there" in text
@@ -250,11 +214,11 @@ async def test_audio(connect: Connect) -> None:
 
 async def test_completions(connect: Connect) -> None:
     """Plain and streamed."""
-    client = connect(FakeOpenAI().reply("there you are", times=2))
+    client = await connect(FakeOpenAI().reply("there you are", times=2))
     ask: Any = {"model": "gpt-3.5-turbo-instruct", "prompt": "Hi"}
 
-    plain = await done(client.completions.create(**ask))
-    chunks = await every(client.completions.create(**ask, stream=True))
+    plain = await maybe(client.completions.create(**ask))
+    chunks = await listed(client.completions.create(**ask, stream=True))
 
     assert plain.choices[0].text == "there you are"
     assert "".join(chunk.choices[0].text for chunk in chunks) == "there you are"
@@ -262,10 +226,10 @@ async def test_completions(connect: Connect) -> None:
 
 async def test_models(connect: Connect) -> None:
     """Listed and retrieved, slashes included."""
-    client = connect(FakeOpenAI())
+    client = await connect(FakeOpenAI())
 
-    found = [model.id for model in await every(client.models.list())]
-    one = await done(client.models.retrieve("vendor/model:x"))
+    found = [model.id for model in await listed(client.models.list())]
+    one = await maybe(client.models.retrieve("vendor/model:x"))
 
     assert "gpt-4o" in found
     assert one.id == "vendor/model:x"
@@ -299,12 +263,12 @@ CLASSES: dict[int, tuple[type[openai.APIStatusError], str | None]] = {
 async def test_each_error_class(connect: Connect, surface: str) -> None:
     """A scripted status raises the SDK's class for it on every surface, with code and request id."""
     fake = FakeOpenAI()
-    client = connect(fake)
+    client = await connect(fake)
 
     for status, (kind, code) in CLASSES.items():
         fake.fail(status, "Sorry.")
         with pytest.raises(kind, match=r"Sorry\.") as error:
-            await done(ASKS[surface](client))
+            await maybe(ASKS[surface](client))
         assert (error.value.status_code, error.value.code) == (status, code)
         assert str(error.value.request_id).startswith("req_")
 
@@ -313,10 +277,10 @@ async def test_each_error_class(connect: Connect, surface: str) -> None:
 async def test_retries_and_refused_connections(connect: Connect, surface: str) -> None:
     """The SDK tries again when told to; a connection that is refused is its own error."""
     fake = FakeOpenAI().fail(429, retry_after=0.01)
-    await done(ASKS[surface](connect(fake, retries=1)))
+    await maybe(ASKS[surface]((await connect(fake)).with_options(max_retries=1)))
 
     fake.fault(refused=True)
     with pytest.raises(openai.APIConnectionError):
-        await done(ASKS[surface](connect(fake)))
+        await maybe(ASKS[surface](await connect(fake)))
 
     assert [call.status for call in fake.calls[:2]] == [429, 200]

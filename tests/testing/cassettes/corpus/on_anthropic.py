@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from compatgw_testing.specimens import PAGE, PIXEL
 from tests.testing.cassettes.corpus.scenario import (
     BOTH,
     HELLO,
-    PAGE,
-    PIXEL,
     TRIP,
     WEATHER,
     WHERE,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from compatgw_testing.specimens import PIXEL
 from tests.testing.cassettes.corpus.scenario import (
     BOTH,
     HELLO,
-    PIXEL,
     TRIP,
     WEATHER,
     WHERE,

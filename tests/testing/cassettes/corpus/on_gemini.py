@@ -8,11 +8,10 @@ from typing import Any
 
 from google.genai import types
 
+from compatgw_testing.specimens import PAGE, PIXEL
 from tests.testing.cassettes.corpus.scenario import (
     BOTH,
     HELLO,
-    PAGE,
-    PIXEL,
     TRIP,
     WEATHER,
     WHERE,

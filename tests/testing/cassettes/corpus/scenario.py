@@ -20,13 +20,6 @@ TRIP = {
     "additionalProperties": False,
 }
 TRIP_TEXT = '{"city":"Lisbon","days":3}'
-# A PNG of one pixel, and a PDF of one empty page.
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg=="
-PAGE = (
-    "JVBERi0xLjQKMSAwIG9iajw8L1R5cGUvQ2F0YWxvZy9QYWdlcyAyIDAgUj4+ZW5kb2JqCjIgMCBvYmo8PC9UeXBlL1BhZ2VzL0tpZHNbMyAwIFJd"
-    "L0NvdW50IDE+PmVuZG9iagozIDAgb2JqPDwvVHlwZS9QYWdlL1BhcmVudCAyIDAgUi9NZWRpYUJveFswIDAgOSA5XT4+ZW5kb2JqCnRyYWlsZXI8"
-    "PC9Sb290IDEgMCBSPj4KJSVFT0YK"
-)
 HELLO = "Say hello in French."
 WHERE = "What is the weather in Paris?"
 BOTH = "What is the weather in Paris and in Rome?"

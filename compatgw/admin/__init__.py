@@ -1,0 +1,1 @@
+"""Management: teams, keys, plans, wallets, provider keys, and what was used."""

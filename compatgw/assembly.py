@@ -1,0 +1,309 @@
+"""From settings to the parts that a gateway, and the commands that work beside it, are made of.
+
+What needs a library of an extra is imported when the settings ask for it: a gateway without a ledger
+loads no database, and a missing library is said when the gateway is made, not at the first call.
+
+What does not live here: the parts, and how a gateway is put together from them (`gateway.py`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from compatgw.admin.office import Office
+from compatgw.config import ConfigError, KeySettings, ProviderSettings
+from compatgw.dialects.base import Quirks
+from compatgw.dialects.table import DIALECTS
+from compatgw.policy.access import ADMIN, SCOPES, Principal
+from compatgw.policy.limits import PLANS
+from compatgw.policy.plan import Deployment, Directory, OwnModel
+from compatgw.providers import catalogue, prices
+from compatgw.providers.prices import Prices
+from compatgw.providers.table import PROVIDERS, Provider, generic
+from compatgw.state.base import BadRecord, Plan, Price, StateError
+from compatgw.state.opening import open_counters, open_ledger
+from compatgw.state.watch import Watch
+from compatgw.upstream.client import Endpoint, UpstreamClient
+from compatgw.version import __version__
+from compatgw.web.identify import Witnesses
+from compatgw.web.oidc import TokenVerifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import httpx
+    import httpx2
+
+    from compatgw.config import Settings
+    from compatgw.state.base import Counters, Ledger
+    from compatgw.state.secrets import KeyRing
+    from compatgw.state.verify import Accounts, KeyVerifier
+    from compatgw.web.identify import Authenticate
+
+DOLLAR = "USD"
+"""The currency of the prices that come with the package."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Records:
+    """A ledger and what knows its way in it.
+
+    Attributes:
+        ledger: Records and money.
+        verifier: Knows its keys. accounts: Knows its teams.
+        ring: Seals teams' own provider keys; None where none is configured.
+        office: Changes it.
+    """
+
+    ledger: Ledger
+    verifier: KeyVerifier
+    accounts: Accounts
+    ring: KeyRing | None
+    office: Office
+
+
+def counters_of(settings: Settings) -> Counters:
+    """The counters that the settings ask for.
+
+    Raises:
+        ConfigError: Their URL is none, or what they need is not installed.
+    """
+    own = settings.state
+    url = own.counters.get_secret_value() if own.counters is not None else None
+    try:
+        return open_counters(url, on_loss=own.on_counters_loss)
+    except (StateError, ValueError) as error:
+        raise ConfigError(f"Setting 'state.counters': {error}") from None
+
+
+def records_of(
+    settings: Settings, *, clock: Callable[[], float], ids: Callable[[], str], providers: tuple[str, ...] = ()
+) -> Records | None:
+    """The ledger that the settings ask for; None when they ask for none.
+
+    Args:
+        clock: Seconds since 1970. ids: Makes a new word at each call.
+        providers: Names of the active providers.
+
+    Raises:
+        ConfigError: Its URL or the key ring is none, or what they need is not installed.
+    """
+    own = settings.state
+    if own.ledger is None:
+        return None
+    try:
+        ledger = open_ledger(own.ledger.get_secret_value(), clock=clock)
+    except StateError as error:
+        raise ConfigError(f"Setting 'state.ledger': {error}") from None
+    for library in ("argon2", "cryptography"):
+        if importlib.util.find_spec(library) is None:
+            raise ConfigError(f"Setting 'state.ledger': keys need {library}: install compatgw[state].")
+    from compatgw.state.secrets import Hasher, KeyRing, mint
+    from compatgw.state.verify import Accounts, KeyVerifier
+
+    try:
+        ring = KeyRing.parse(own.key_ring.get_secret_value()) if own.key_ring is not None else None
+    except BadRecord as error:
+        raise ConfigError(f"Setting 'state.key_ring': {error}") from None
+    hasher, watch = Hasher(), Watch(ledger)
+    prefixes = (own.key_prefix, *own.old_key_prefixes)
+    return Records(
+        ledger=ledger,
+        verifier=KeyVerifier(ledger, watch, prefixes=prefixes, hasher=hasher, clock=clock),
+        accounts=Accounts(ledger, watch),
+        ring=ring,
+        office=Office(
+            ledger,
+            mint=mint,
+            hash=hasher.hash,
+            ring=ring,
+            prefix=own.key_prefix,
+            currency=settings.money.currency,
+            plans=plans_of(settings),
+            clock=clock,
+            ids=ids,
+            changed=watch.forget,
+            providers=providers or None,
+        ),
+    )
+
+
+def plans_of(settings: Settings) -> dict[str, Plan]:
+    """The plans that every gateway knows, and those of the settings, which win."""
+    own = {
+        name: Plan(id=name, requests=plan.requests, tokens=plan.tokens, concurrency=plan.concurrency)
+        for name, plan in settings.plans.items()
+    }
+    return {**PLANS, **own}
+
+
+def prices_of(settings: Settings) -> Prices:
+    """What models cost: the package's prices where wallets are in dollars, and the operator's own.
+
+    Raises:
+        ConfigError: A price is none.
+    """
+    own = {}
+    for name, model in settings.models.items():
+        if isinstance(model, str) or not model.price:
+            continue
+        try:
+            own[name] = prices.parse(model.price, f"models.{name}.price")
+        except ValueError as error:
+            raise ConfigError(f"Setting {error}") from None
+    known: Mapping[str, Price] = prices.load() if settings.money.currency == DOLLAR else {}
+    return Prices(known, own)
+
+
+def upstream_of(settings: Settings, http_client: httpx.AsyncClient | httpx2.AsyncClient | None) -> UpstreamClient:
+    """The way out.
+
+    Raises:
+        ConfigError: The transport is not installed.
+    """
+    try:
+        return UpstreamClient(
+            transport=settings.transport,
+            http_client=http_client,
+            connect_timeout=settings.timeouts.connect,
+            user_agent=f"compatgw/{__version__}",
+        )
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+
+
+def witnesses_of(
+    settings: Settings,
+    records: Records | None,
+    upstream: UpstreamClient,
+    authenticate: Authenticate | None,
+    clock: Callable[[], float],
+) -> Witnesses:
+    """Who can tell who a caller is.
+
+    Raises:
+        ConfigError: A key's scopes, or an issuer, are wrong.
+    """
+    tokens = None
+    if settings.oidc:
+        try:
+            tokens = TokenVerifier(settings.oidc, upstream, clock=clock)
+        except ValueError as error:
+            raise ConfigError(f"Setting 'oidc': {error}") from None
+    return Witnesses(
+        authenticate=authenticate,
+        keys=_keys(settings),
+        tokens=tokens,
+        verifier=records.verifier if records is not None else None,
+        accounts=records.accounts if records is not None else None,
+    )
+
+
+def _keys(settings: Settings) -> list[tuple[str, Principal]]:
+    keys = []
+    for number, entry in enumerate(settings.keys):
+        if isinstance(entry, KeySettings):
+            _check_scopes(entry.scopes, f"keys.{number}.scopes")
+            principal = Principal(
+                name=entry.name,
+                models=tuple(entry.models),
+                team=entry.team,
+                scopes=tuple(entry.scopes),
+                plan=entry.plan,
+                requests=entry.requests,
+                tokens=entry.tokens,
+                concurrency=entry.concurrency,
+            )
+            keys.append((entry.key.get_secret_value(), principal))
+        else:
+            keys.append((entry.get_secret_value(), Principal(name=f"key-{number + 1}")))
+    return keys
+
+
+def _check_scopes(scopes: Sequence[str], where: str) -> None:
+    if ADMIN in scopes and len(scopes) > 1:
+        raise ConfigError(f"Setting '{where}': '{ADMIN}' stands alone. Give management another key than models.")
+    if strange := sorted(set(scopes) - SCOPES):
+        raise ConfigError(f"Setting '{where}': {strange[0]!r} is no scope. Known: {', '.join(sorted(SCOPES))}.")
+
+
+def directory_of(settings: Settings, deployments: Mapping[str, Deployment]) -> Directory:
+    """All that a model's name can mean."""
+    return Directory(settings.name, deployments, _own_models(settings), catalogue.load(), frozenset(PROVIDERS))
+
+
+def _own_models(settings: Settings) -> dict[str, OwnModel]:
+    own = {}
+    for name, entry in settings.models.items():
+        if isinstance(entry, str):
+            own[name] = OwnModel(entry)
+        else:
+            own[name] = OwnModel(entry.target or name, entry.max_output, entry.context, entry.traits)
+    return own
+
+
+def deployments_of(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, Deployment], dict[str, Endpoint]]:
+    """The active providers: those of the settings, or every known one whose key is in the environment.
+
+    Raises:
+        ConfigError: One of them cannot be reached as it is set.
+    """
+    wanted = dict(settings.providers) or {
+        row.name: ProviderSettings()
+        for row in PROVIDERS.values()
+        if row.base_url and not row.local and _secret(row, environ)
+    }
+    deployments, endpoints = {}, {}
+    for name, own in wanted.items():
+        row = PROVIDERS.get(name) or generic(name, own.base_url or "")
+        dialect = DIALECTS.get(own.dialect or row.dialect)
+        if dialect is None:
+            known = ", ".join(sorted(DIALECTS))
+            raise ConfigError(f"Setting 'providers.{name}.dialect': '{own.dialect}' is not one of {known}.")
+        deployments[name] = Deployment(name, dialect, _quirks(name, row.quirks, own.quirks), tuple(own.models))
+        endpoints[name] = _endpoint(name, row, own, environ)
+    return deployments, endpoints
+
+
+def _endpoint(name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str]) -> Endpoint:
+    if own.app is not None and not callable(own.app):
+        raise ConfigError(f"Setting 'providers.{name}.app' must be an ASGI application.")
+    base_url = (own.base_url or row.base_url).rstrip("/")
+    if not base_url:
+        raise ConfigError(f"Setting 'providers.{name}.base_url' is needed. {row.note}".rstrip())
+    if not base_url.startswith(("http://", "https://")):
+        raise ConfigError(f"Setting 'providers.{name}.base_url' must begin with https:// or http://.")
+    secret = own.api_key.get_secret_value() if own.api_key is not None else _secret(row, environ)
+    scheme = own.auth or row.auth
+    if not secret and scheme != "none" and not row.local and own.app is None:
+        where = f"the variable {row.key_env[0]} or " if row.key_env else ""
+        raise ConfigError(
+            f"Provider '{name}' has no key: set {where}'providers.{name}.api_key' (auth = \"none\": no key)."
+        )
+    try:
+        return Endpoint(name, base_url, (*row.headers, *own.headers.items()), scheme, secret, own.app)
+    except ValueError as error:
+        raise ConfigError(f"Setting 'providers.{name}.api_key': {error}") from None
+
+
+def _secret(row: Provider, environ: Mapping[str, str]) -> str:
+    return next((environ[variable] for variable in row.key_env if environ.get(variable)), "")
+
+
+def _quirks(name: str, row: Quirks, own: Mapping[str, Any]) -> Quirks:
+    if not own:
+        return row
+    known = sorted(Quirks.__dataclass_fields__)
+    for member in own:
+        if member not in known:
+            raise ConfigError(f"Setting 'providers.{name}.quirks.{member}' is not a quirk. Known: {', '.join(known)}.")
+    merged = {**{member: getattr(row, member) for member in known}, **own}
+    try:
+        return TypeAdapter(Quirks).validate_python(merged)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise ConfigError(f"Setting 'providers.{name}.quirks.{problem['loc'][0]}': {problem['msg']}.") from None

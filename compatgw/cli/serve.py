@@ -1,0 +1,245 @@
+"""`compatgw serve`, `compatgw demo`, `compatgw check`: the gateway on its own.
+
+Every mistake that can be made here ends in one line that says how to mend it.
+What does not live here: the gateway, and the fakes of the demo (`demo.py`).
+"""
+
+from __future__ import annotations
+
+import gc
+import ipaddress
+import logging
+import secrets
+import socket
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from compatgw.cli.setting import LEDGER, is_default, is_made, missing, run_on_ledger, settings_of, source_of, tell_made
+from compatgw.cli.words import config_option, fail
+from compatgw.config import ConfigError
+from compatgw.gateway import Gateway
+from compatgw.state.base import Key
+from compatgw.state.opening import open_ledger
+from compatgw.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+    from typing import Any
+
+    from compatgw.config import Settings
+    from compatgw.gateway import Overrides
+
+    ASGIApp = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Any]
+
+_PORT_OPTION = click.option(
+    "--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
+)
+_PAGE = 1000
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@_PORT_OPTION
+@click.option("--path", "prefix", default="", metavar="PATH", help="Serve everything under this path, such as /api.")
+@config_option
+@click.option(
+    "--log-level",
+    default="info",
+    show_default=True,
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="What the server says; debug adds a line for each call, never its text.",
+)
+def serve(host: str, port: int, prefix: str, config: str | None, log_level: str) -> None:
+    """Run the gateway.
+
+    Providers are found by their keys in the environment, or named in the settings file. Keys are
+    those of the settings and those that `compatgw keys create` makes. On a loopback address without
+    any, one is made and printed; on any other address the gateway refuses to start without keys.
+
+    \b
+    Example:
+      OPENAI_API_KEY=sk-... compatgw serve --port 8787
+    """
+    settings = settings_of(config, ledger=missing() is None)
+    gateway, made = _gateway(config, host, settings)
+    if not gateway.providers:
+        click.secho("No provider is active yet: set OPENAI_API_KEY, ANTHROPIC_API_KEY, ... or name one.", fg="yellow")
+    listener = _listen(host, port)
+    if not is_made(settings):
+        # Not before all else is good: whoever is refused finds no file left behind.
+        run_on_ledger(_made(LEDGER))
+        tell_made()
+    base = f"http://{_shown(host)}:{listener.getsockname()[1]}{_clean(prefix)}/v1"
+    click.echo(f"compatgw {__version__}  {base}")
+    click.echo(f"providers: {', '.join(gateway.providers) or 'none'}")
+    if made is not None:
+        click.echo(f"key: {made}   (made for this run; configure keys to keep one)")
+    _run(gateway, listener, prefix, log_level)
+
+
+@click.command()
+@_PORT_OPTION
+def demo(port: int) -> None:
+    """Try the gateway offline: four fake providers, no key, no network.
+
+    Prints a curl line and a Python snippet for each provider's protocol.
+
+    \b
+    Example:
+      compatgw demo --port 0
+    """
+    from compatgw.demo import build, snippets
+
+    try:
+        gateway, key = build()
+    except ModuleNotFoundError as error:
+        lacking = (error.name or "more packages").partition(".")[0]
+        fail(f"The demo needs {lacking}: pip install 'compatgw[standalone,testing]'")
+    listener = _listen("127.0.0.1", port)
+    click.echo(snippets(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", key))
+    _run(gateway, listener, "", "warning")
+
+
+@click.command()
+@config_option
+def check(config: str | None) -> None:
+    """Read the settings and say what they mean, without serving.
+
+    \b
+    Example:
+      compatgw check --config compatgw.toml
+    """
+    try:
+        gateway = Gateway(source_of(config))
+    except ConfigError as error:
+        fail(str(error))
+    settings = gateway.settings
+    click.echo(f"settings are good; {len(settings.keys)} keys, transport {gateway.transport}")
+    for name in gateway.providers:
+        click.echo(f"  provider {name}")
+    for name in settings.models:
+        click.echo(f"  model {name}")
+
+
+def _gateway(config: str | None, host: str, settings: Settings) -> tuple[Gateway, str | None]:
+    """A gateway with the settings' ledger or the default one, with a key made for it where that is safe."""
+    overrides: Overrides = {}
+    if is_default(settings):
+        overrides["state"] = {"ledger": LEDGER}
+    try:
+        if _has_keys(settings):
+            return Gateway(source_of(config), **overrides), None
+        if not _loopback(host):
+            fail(
+                f"Refusing to listen on {host} without keys: anybody could spend your providers' money. "
+                "Make one with 'compatgw keys create', set COMPATGW_KEYS=<key>, or keys = [...] in the settings, or "
+                "listen on 127.0.0.1."
+            )
+        made = f"cgw-{secrets.token_urlsafe(24)}"
+        overrides["keys"] = [made]
+        return Gateway(source_of(config), **overrides), made
+    except ConfigError as error:
+        fail(str(error))
+
+
+def _has_keys(settings: Settings) -> bool:
+    """Whether anybody can be let in: by a key or a token of the settings, or by a key of the ledger that is active."""
+    configured = bool(settings.keys or settings.oidc)
+    if settings.state.ledger is None or not is_made(settings):
+        return configured
+    # Also with keys of the settings: a database that cannot be used is told now, in one line.
+    return run_on_ledger(_has_active_key(settings.state.ledger.get_secret_value())) or configured
+
+
+async def _made(url: str) -> None:
+    ledger = open_ledger(url)
+    try:
+        await ledger.open()
+    finally:
+        await ledger.aclose()
+
+
+async def _has_active_key(url: str) -> bool:
+    ledger = open_ledger(url)
+    try:
+        await ledger.open()
+        cursor: str | None = None
+        while True:
+            page = await ledger.page(Key, cursor=cursor, limit=_PAGE)
+            now = time.time()
+            if any(key.standing(now) == "active" for key in page.items):
+                return True
+            if (cursor := page.cursor) is None:
+                return False
+    finally:
+        await ledger.aclose()
+
+
+def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str) -> None:
+    try:
+        import uvicorn
+    except ModuleNotFoundError:
+        fail("Serving needs uvicorn: pip install 'compatgw[standalone]'")
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    # A line for each call costs as much as half of the gateway's own work: it is there for looking closer.
+    logging.getLogger("compatgw").setLevel(logging.INFO if log_level == "debug" else logging.WARNING)
+    # What start-up made stays; looking at it again in every collection costs a third of the speed.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    config = uvicorn.Config(
+        _under(app, _clean(prefix)), log_level=log_level, access_log=False, lifespan="on", server_header=False
+    )
+    server = uvicorn.Server(config)
+    server.run([listener])
+    if not server.started:
+        # It has said why.
+        sys.exit(1)
+
+
+def _under(app: Gateway, prefix: str) -> ASGIApp:
+    """`app` mounted at `prefix`; what is outside of it gets the gateway's own 404."""
+    if not prefix:
+        return app
+
+    async def mounted(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "root_path": (scope.get("root_path") or "") + prefix}
+        await app(scope, receive, send)
+
+    return mounted
+
+
+def _clean(prefix: str) -> str:
+    trimmed = prefix.strip("/")
+    return f"/{trimmed}" if trimmed else ""
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _shown(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes a free one."""
+    # The protocol by name: asyncio turns Nagle's algorithm off only on sockets that say theirs.
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        fail(f"Cannot listen on {_shown(host)}:{port}: {error.strerror}. Choose another with --port.")
+    return listener

@@ -1,0 +1,91 @@
+"""A team's own provider keys: opened when they are used, and used instead of the platform's.
+
+What does not live here: how they are sealed (`state/secrets.py`), who pays (`admit.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from compatgw.errors import Blame, Forbidden
+from compatgw.state.base import SealBroken
+
+if TYPE_CHECKING:
+    from compatgw.state.base import Account, ProviderSecret, Sealed
+    from compatgw.upstream.client import Endpoint
+
+_log = logging.getLogger("compatgw")
+_REMEMBERED = 1000
+
+
+class Ring(Protocol):
+    """Opens what it sealed; `state.secrets.KeyRing` is one."""
+
+    def open(self, sealed: Sealed, *, of: str) -> str:
+        """What was sealed. Raises `SealBroken`."""
+        ...
+
+
+class OwnKeys:
+    """Endpoints with teams' own credentials.
+
+    Args:
+        ring: Opens their keys; None where none is configured.
+    """
+
+    def __init__(self, ring: Ring | None) -> None:
+        self._ring = ring
+        self._opened: OrderedDict[tuple[str, int], Endpoint] = OrderedDict()
+
+    def endpoint(self, account: Account | None, endpoint: Endpoint) -> Endpoint | None:
+        """`endpoint` with the team's own key for it, None when the platform's is to be used.
+
+        Raises:
+            Forbidden: It has one that cannot be used: the platform's must not take its place unasked.
+        """
+        if account is None or not account.secrets:
+            return None
+        for secret in account.secrets:
+            if secret.provider == endpoint.name:
+                try:
+                    return self._open(secret, endpoint)
+                except Forbidden as refusal:
+                    if not account.team.byok_fallback:
+                        raise
+                    _log.warning(
+                        "Team %r goes on with the platform's key, as it allows. %s", account.team.id, refusal.message
+                    )
+        return None
+
+    def _open(self, secret: ProviderSecret, endpoint: Endpoint) -> Endpoint:
+        place = (secret.id, secret.version)
+        if (known := self._opened.get(place)) is not None:
+            return known
+        if self._ring is None:
+            raise rejected("This gateway has no key ring to open it with: its operator sets 'state.key_ring'.")
+        try:
+            opened = endpoint.with_secret(self._ring.open(secret.seal, of=secret.purpose))
+        except SealBroken:
+            raise rejected(
+                f"The key for {endpoint.name} does not open with this gateway's ring. Store it anew."
+            ) from None
+        except ValueError as error:
+            raise rejected(f"The one for {endpoint.name}: {error}. Store it anew.") from None
+        self._opened[place] = opened
+        while len(self._opened) > _REMEMBERED:
+            self._opened.popitem(last=False)
+        return opened
+
+
+def refused(provider: str, blame: Blame) -> Forbidden:
+    """What a caller is told when `provider` does not take its team's own key, or not its account."""
+    if blame is Blame.ACCOUNT:
+        return rejected(f"{provider} is not serving its account: the quota or balance is used up. Top it up there.")
+    return rejected(f"{provider} refused it. Check it there, and store it anew.")
+
+
+def rejected(why: str) -> Forbidden:
+    """What a caller is told of its team's own key that does not work."""
+    return Forbidden(f"Your team's own provider key cannot be used. {why}", code="provider_key_rejected")
