@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     from compatgw.state.base import StateError
     from compatgw.web.identify import anonymous
 
-__all__ = ["ConfigError", "Gateway", "GatewayError", "Principal", "StateError", "__version__", "anonymous", "from_config"]
+__all__ = [
+    "ConfigError",
+    "Gateway",
+    "GatewayError",
+    "Principal",
+    "StateError",
+    "__version__",
+    "anonymous",
+    "from_config",
+]
 
 _HOMES = {
     "ConfigError": "compatgw.config",

@@ -208,6 +208,11 @@ def _keys(settings: Settings) -> list[tuple[str, Principal]]:
     for number, entry in enumerate(settings.keys):
         if isinstance(entry, KeySettings):
             _check_scopes(entry.scopes, f"keys.{number}.scopes")
+            if entry.plan is not None and settings.state.ledger is None and entry.plan not in plans_of(settings):
+                raise ConfigError(
+                    f"Setting 'keys.{number}.plan': there is no plan '{entry.plan}'. Add it under 'plans', or use one "
+                    f"of {', '.join(sorted(plans_of(settings)))}."
+                )
             principal = Principal(
                 name=entry.name,
                 models=tuple(entry.models),

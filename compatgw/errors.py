@@ -84,7 +84,13 @@ class GatewayError(Exception):
 
     def envelope(self) -> ErrorEnvelope:
         """The OpenAI error envelope of this failure."""
-        return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+        param = None if self.param is None else _sound(self.param)
+        return {"error": {"message": _sound(self.message), "type": self.type, "param": param, "code": self.code}}
+
+
+def _sound(text: str) -> str:
+    """`text` as JSON can hold it: half a character in what a caller sent must not break the answer about it."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 class InvalidRequest(GatewayError):

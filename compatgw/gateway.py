@@ -191,7 +191,7 @@ class Gateway:
                 return
 
     async def open(self) -> None:
-        """Connects to the ledger, if there is one, so that what is wrong with it shows now. The first call does it, too.
+        """Connects to the ledger, if there is one, so that what is wrong with it shows now; else the first call does.
 
         Raises:
             compatgw.StateError: It cannot be reached, or its schema is not the one of this version.

@@ -104,6 +104,7 @@ class Ticket:
         held: Money is reserved under `uid`.
         paid: Usage and charge are written.
         used: Tokens that the call came to.
+        sent: Some of the answer may have reached the client.
         delivered: Characters of the answer that went to the client.
         cost: What the call cost, once known.
         renew_at: `House.monotonic` when its places among calls at one time have to be kept for longer; None without.
@@ -117,6 +118,7 @@ class Ticket:
     held: bool = False
     paid: bool = False
     used: int = 0
+    sent: bool = False
     delivered: int = 0
     cost: Decimal | None = None
     renew_at: float | None = None

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("compatgw")
 _DAY = 86_400.0
 _BATCH = 1000
+# Seconds for a round to end.
+_PATIENCE = 10.0
 # Rounds between two deletions.
 _PRUNE_EVERY = 240
 # A settled or released reservation is only of use to somebody who repeats its settling.
@@ -63,12 +65,15 @@ class Chores:
         """Ends in the running loop."""
         await self._rounds.aclose()
 
-    async def _go_round(self) -> None:
+    async def _go_round(self, over: asyncio.Event) -> None:
         number = 0
-        while True:
+        while not over.is_set():
             await self.once(prune=number % _PRUNE_EVERY == 1)
-            await asyncio.sleep(self._every)
             number += 1
+            try:
+                await asyncio.wait_for(over.wait(), self._every)
+            except TimeoutError:
+                continue
 
     async def once(self, *, prune: bool) -> None:
         """One round; a ledger that is away is asked again in the next one."""
@@ -93,9 +98,15 @@ class Chores:
 class _Rounds:
     """The task of one loop."""
 
-    def __init__(self, work: Callable[[], Coroutine[None, None, None]]) -> None:
-        self._task = asyncio.get_running_loop().create_task(work())
+    def __init__(self, work: Callable[[asyncio.Event], Coroutine[None, None, None]]) -> None:
+        self._over = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(work(self._over))
 
     async def aclose(self) -> None:
-        self._task.cancel()
-        await asyncio.wait([self._task])
+        # A round that has begun goes on to its end: what is cancelled in the middle leaves the
+        # database's own thread with an answer that nobody takes.
+        self._over.set()
+        _, late = await asyncio.wait([self._task], timeout=_PATIENCE)
+        if late:
+            self._task.cancel()
+            await asyncio.wait([self._task])

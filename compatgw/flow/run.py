@@ -91,6 +91,7 @@ async def _relay(live: Live, call: Call, house: House, client: Client) -> None:
     """Passes a stream on. It ends with `[DONE]` only after a real end, else with one error event."""
     call.first_token = house.monotonic() - call.started
     try:
+        call.ticket.sent = True
         await client.begin(_headers(call))
         pieces = live.held
         while True:

@@ -11,6 +11,7 @@ What does not live here: prices and arithmetic (`policy/money.py`), letting in (
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -64,8 +65,8 @@ async def charge(call: Call, house: House) -> None:
     """Writes what the call used and, where money is held, charges it: durable on return. Once in a call's life.
 
     Raises:
-        GatewayError: The ledger is away: the charge is tried again until it is there. Or the cost is beyond all
-            amounts: then nothing is charged.
+        GatewayError: The ledger is away: if some of the answer was sent, the charge is tried again until it is
+            there; else nothing is charged. Or the cost is beyond all amounts: then nothing is charged.
     """
     ticket = call.ticket
     if ticket.paid:
@@ -95,17 +96,32 @@ async def _write(call: Call, house: House, ledger: Ledger, row: UsageRow, nothin
         return
     try:
         if ticket.cost is None or nothing:
-            await house.tasks.finish(ledger.release(ticket.uid))
+            # First the row, which waits for nobody: a ledger that is away takes the release later.
             ledger.record(row)
+            await house.tasks.finish(ledger.release(ticket.uid))
         else:
-            await house.tasks.finish(ledger.settle(ticket.uid, ticket.cost, row))
+            await house.tasks.finish(ledger.settle(ticket.uid, ticket.cost, row, keep=ticket.sent))
     except (Missing, ReservationClosed) as error:
         # Only somebody who emptied the tables, or swept too early, makes this happen; the answer stands.
         _log.error("%s could not be charged: %s", call.id, error)
         ledger.record(row)
     except StateError as error:
-        _log.error("%s its charge waits for the ledger: %s", call.id, error)
+        if ticket.sent:
+            _log.error("%s its charge waits for the ledger: %s", call.id, error)
+        else:
+            # Nobody has seen the answer, and nobody will: it is not charged, now or later.
+            _log.error("%s is not answered, because it cannot be charged: %s", call.id, error)
+            failure = told(error)
+            ledger.record(replace(row, cost=row.cost, status=failure.status, code=failure.code))
+            house.tasks.start(_let_go(call, ledger))
         raise told(error) from error
+
+
+async def _let_go(call: Call, ledger: Ledger) -> None:
+    try:
+        await ledger.release(call.ticket.uid)
+    except StateError as error:
+        _log.warning("%s what it holds is given back when the ledger is there: %s", call.id, error)
 
 
 async def settle(call: Call, house: House) -> None:

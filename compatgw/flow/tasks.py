@@ -24,10 +24,14 @@ class Tasks:
 
     async def finish(self, work: Coroutine[Any, Any, Result]) -> Result:
         """The result of `work`, which goes on when the caller is cancelled meanwhile."""
+        return await asyncio.shield(self.start(work))
+
+    def start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Begins `work`, which nobody has to wait for."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._over)
-        return await asyncio.shield(task)
+        return task
 
     async def aclose(self) -> None:
         """Waits for those of the running loop."""

@@ -90,9 +90,13 @@ class Caller:
 
 
 def caller_of_key(identity: Identity, plans: Mapping[str, Plan]) -> Caller:
-    """A key of the ledger as a caller; its own limits are the narrower of its plan's and its own."""
+    """A key of the ledger as a caller; its own limits are the narrower of its plan's and its own.
+
+    Raises:
+        Forbidden: A plan does not exist.
+    """
     key, account = identity.key, identity.account
-    own = narrower(limits_of(identity.plan, key.plan, plans), key.limits)
+    own = narrower(_limits_of(identity.plan, key.plan, plans), key.limits)
     owners = ((f"t:{account.team.id}", _of_team(account, plans)), (f"k:{key.id}", own))
     return Caller(
         name=key.name,
@@ -110,10 +114,19 @@ def caller_of_key(identity: Identity, plans: Mapping[str, Plan]) -> Caller:
     )
 
 
-def caller_of_principal(principal: Principal, account: Account | None, plans: Mapping[str, Plan]) -> Caller:
-    """A principal as a caller, with its team's limits where the ledger has that team."""
+def caller_of_principal(
+    principal: Principal, account: Account | None, plans: Mapping[str, Plan], plan: Plan | None = None
+) -> Caller:
+    """A principal as a caller, with its team's limits where the ledger has that team.
+
+    Args:
+        plan: The principal's stored plan.
+
+    Raises:
+        Forbidden: A plan does not exist.
+    """
     given = Limits(requests=principal.requests, tokens=principal.tokens, concurrency=principal.concurrency)
-    own = narrower(limits_of(None, principal.plan, plans), given)
+    own = narrower(_limits_of(plan, principal.plan, plans), given)
     owners = [(f"n:{principal.name}", own)]
     if account is not None:
         owners.insert(0, (f"t:{account.team.id}", _of_team(account, plans)))
@@ -132,7 +145,17 @@ def caller_of_principal(principal: Principal, account: Account | None, plans: Ma
 
 
 def _of_team(account: Account, plans: Mapping[str, Plan]) -> Limits:
-    return limits_of(account.plan, account.team.plan, plans)
+    return _limits_of(account.plan, account.team.plan, plans)
+
+
+def _limits_of(stored: Plan | None, name: str | None, plans: Mapping[str, Plan]) -> Limits:
+    if stored is None and name is not None and name not in plans:
+        # No plan would be no limits, which nobody meant.
+        raise Forbidden(
+            f"The plan '{name[:64]}' of this key or its team does not exist. The gateway's operator gives it another.",
+            code="plan_missing",
+        )
+    return limits_of(stored, name, plans)
 
 
 def may_do(caller: Caller, scope: str) -> bool:

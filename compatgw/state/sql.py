@@ -299,7 +299,9 @@ class SqlLedger:
             self._held[id] = held
         return held
 
-    async def settle(self, id: str, actual: Decimal, usage: UsageRow | None = None) -> Reservation:
+    async def settle(
+        self, id: str, actual: Decimal, usage: UsageRow | None = None, *, keep: bool = True
+    ) -> Reservation:
         """Charges a call, once and durably; see `Ledger`."""
         exact = money.amount(actual)
         if exact < 0:
@@ -308,7 +310,7 @@ class SqlLedger:
             raise accounts.no_reservation(id)
         session = await self._session()
         close = Close(id, exact, self._clock(), usage, held=self._held.pop(id, None))
-        job = Job(close, durable=True, kept=True)
+        job = Job(close, durable=True, kept=keep)
         settled: Reservation = await session.writer.do(job)
         return settled
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from compatgw.state.base import StateError
+from compatgw.state.base import Plan, StateError
 from compatgw.state.secrets import Hasher, id_of
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _REMEMBERED = 20_000
 _REFUSED = 10_000
+_PLANS = 1_000
 
 
 class VerifierBusy(StateError):
@@ -204,7 +205,22 @@ class Accounts:
         self._ledger = ledger
         self._watch = watch
         self._known: OrderedDict[str, Account] = OrderedDict()
+        self._plans: dict[str, Plan | None] = {}
         watch.tell(self._forget)
+
+    async def plan(self, id: str) -> Plan | None:
+        """The stored plan of that id, for callers that have one of their own.
+
+        Raises:
+            LedgerUnavailable: The ledger is away, and the plan is not known lately.
+        """
+        if not self._watch.is_fresh():
+            await self._watch.refresh()
+        if id not in self._plans:
+            if len(self._plans) >= _PLANS:
+                self._plans.clear()
+            self._plans[id] = await self._ledger.find(Plan, id)
+        return self._plans[id]
 
     def recall(self, team: str) -> Account | None:
         """A team that was read lately; None says only that `read` has to be asked."""
@@ -229,7 +245,10 @@ class Accounts:
     def _forget(self, ids: Collection[str] | None) -> None:
         if ids is None:
             self._known.clear()
+            self._plans.clear()
             return
+        for id in ids:
+            self._plans.pop(id, None)
         for team in [team for team, account in self._known.items() if not _names(account).isdisjoint(ids)]:
             del self._known[team]
 

@@ -67,6 +67,8 @@ async def readyz(site: Site, visit: Visit) -> None:
     ready = site.open and bool(site.house.directory.deployments)
     if ready and site.house.ledger is not None:
         await site.house.ledger.open()
+    if ready and site.house.settings.state.on_counters_loss == "refuse":
+        await site.house.counters.ping()
     await document(visit, {"status": "ready" if ready else "not ready"}, 200 if ready else 503)
 
 

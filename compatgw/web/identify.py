@@ -151,8 +151,9 @@ class Identify:
 
     async def _with_team(self, principal: Principal) -> Caller:
         accounts, team = self._ask.accounts, principal.team
+        plan = await accounts.plan(principal.plan) if accounts is not None and principal.plan is not None else None
         if accounts is None or team is None:
-            return caller_of_principal(principal, None, self._plans)
+            return caller_of_principal(principal, None, self._plans, plan)
         account = accounts.recall(team) or await accounts.read(team)
         if account is None:
             # A name of the host's may hold what JSON cannot.
@@ -161,7 +162,7 @@ class Identify:
                 f"The team '{shown}' does not exist in this gateway's ledger. Its operator adds it.",
                 code="team_inactive",
             )
-        return caller_of_principal(principal, account, self._plans)
+        return caller_of_principal(principal, account, self._plans, plan)
 
     def _digest(self, key: str) -> bytes:
         return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), key=self._pepper, digest_size=32).digest()

@@ -169,13 +169,19 @@ class Ledger(Protocol):
         """
         ...
 
-    async def settle(self, id: str, actual: Decimal, usage: UsageRow | None = None) -> Reservation:
+    async def settle(
+        self, id: str, actual: Decimal, usage: UsageRow | None = None, *, keep: bool = True
+    ) -> Reservation:
         """Charges `actual`, gives back the rest, writes the entry and `usage`: once, durable on return.
 
-        What goes beyond the reservation is taken from the free balance as far as it goes;
-        `shortfall` is the rest. One that was swept meanwhile, or that the database forgot in a crash of
-        its own while this process went on, is charged all the same. The same id again gives the settlement that there is. If this raises `LedgerUnavailable` the charge is
-        not lost: it is tried again until `aclose`.
+        What goes beyond the reservation is taken from the free balance as far as it goes; `shortfall` is
+        the rest. One that was swept meanwhile, or that the database forgot in a crash of its own while
+        this process went on, is charged all the same. The same id again gives the settlement that there
+        is.
+
+        Args:
+            keep: A charge that raises `LedgerUnavailable` is not lost: it is tried again until `aclose`.
+                False gives it up then, and the reservation waits for its `release`.
 
         Raises:
             Missing: No such reservation. ReservationClosed: It was released.
