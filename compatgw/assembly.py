@@ -18,9 +18,10 @@ from compatgw.admin.office import Office
 from compatgw.config import ConfigError, KeySettings, ProviderSettings
 from compatgw.dialects.base import Quirks
 from compatgw.dialects.table import DIALECTS
+from compatgw.policy import breaker, retry
 from compatgw.policy.access import ADMIN, SCOPES, Principal
+from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import PLANS
-from compatgw.policy.plan import Deployment, Directory, OwnModel
 from compatgw.providers import catalogue, prices
 from compatgw.providers.prices import Prices
 from compatgw.providers.table import PROVIDERS, Provider, generic
@@ -132,6 +133,25 @@ def records_of(
     )
 
 
+def patience_of(settings: Settings) -> retry.Rules:
+    """How failed attempts are repeated."""
+    own = settings.retries
+    return retry.Rules(base=own.base, cap=own.cap, longest_wait=own.longest_wait)
+
+
+def breaker_of(settings: Settings) -> breaker.Rules:
+    """When a deployment is left alone for a while."""
+    own = settings.breaker
+    return breaker.Rules(
+        window=own.window,
+        least_calls=own.least_calls,
+        ratio=own.ratio,
+        streak=own.streak or None,
+        open_for=own.open_for,
+        longest=own.longest,
+    )
+
+
 def plans_of(settings: Settings) -> dict[str, Plan]:
     """The plans that every gateway knows, and those of the settings, which win."""
     own = {
@@ -236,9 +256,9 @@ def _check_scopes(scopes: Sequence[str], where: str) -> None:
         raise ConfigError(f"Setting '{where}': {strange[0]!r} is no scope. Known: {', '.join(sorted(SCOPES))}.")
 
 
-def directory_of(settings: Settings, deployments: Mapping[str, Deployment]) -> Directory:
+def directory_of(settings: Settings, deployments: Mapping[str, Deployment], prices: Prices) -> Directory:
     """All that a model's name can mean."""
-    return Directory(settings.name, deployments, _own_models(settings), catalogue.load(), frozenset(PROVIDERS))
+    return Directory(settings.name, deployments, _own_models(settings), catalogue.load(), frozenset(PROVIDERS), prices)
 
 
 def _own_models(settings: Settings) -> dict[str, OwnModel]:
@@ -251,7 +271,9 @@ def _own_models(settings: Settings) -> dict[str, OwnModel]:
     return own
 
 
-def deployments_of(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, Deployment], dict[str, Endpoint]]:
+def deployments_of(
+    settings: Settings, environ: Mapping[str, str]
+) -> tuple[dict[str, Deployment], dict[str, tuple[Endpoint, ...]]]:
     """The active providers: those of the settings, or every known one whose key is in the environment.
 
     Raises:
@@ -270,7 +292,8 @@ def deployments_of(settings: Settings, environ: Mapping[str, str]) -> tuple[dict
             known = ", ".join(sorted(DIALECTS))
             raise ConfigError(f"Setting 'providers.{name}.dialect': '{own.dialect}' is not one of {known}.")
         deployments[name] = Deployment(name, dialect, _quirks(name, row.quirks, own.quirks), tuple(own.models))
-        endpoints[name] = _endpoint(name, row, own, environ)
+        first = _endpoint(name, row, own, environ)
+        endpoints[name] = (first, *_further(first, own))
     return deployments, endpoints
 
 
@@ -293,6 +316,13 @@ def _endpoint(name: str, row: Provider, own: ProviderSettings, environ: Mapping[
         return Endpoint(name, base_url, (*row.headers, *own.headers.items()), scheme, secret, own.app)
     except ValueError as error:
         raise ConfigError(f"Setting 'providers.{name}.api_key': {error}") from None
+
+
+def _further(first: Endpoint, own: ProviderSettings) -> list[Endpoint]:
+    try:
+        return [first.with_secret(key.get_secret_value()) for key in own.api_keys]
+    except ValueError as error:
+        raise ConfigError(f"Setting 'providers.{first.name}.api_keys': {error}") from None
 
 
 def _secret(row: Provider, environ: Mapping[str, str]) -> str:

@@ -49,6 +49,7 @@ class ProviderSettings:
         dialect: Protocol: `openai`, `anthropic`, `gemini` or `cohere`. Default: the row's, else `openai`.
         base_url: Where its API begins, such as `http://localhost:8000/v1`.
         api_key: Default: the variable with the provider's usual name.
+        api_keys: Further keys; when one is limited, the next takes over.
         auth: How the key is sent. Default: the row's, else `bearer`.
         headers: Sent with every call.
         quirks: Members of `Quirks` that differ from the row's.
@@ -59,6 +60,7 @@ class ProviderSettings:
     dialect: str | None = None
     base_url: str | None = None
     api_key: SecretStr | None = None
+    api_keys: list[SecretStr] = field(default_factory=list)
     auth: Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "none"] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     quirks: dict[str, Any] = field(default_factory=dict)
@@ -126,6 +128,46 @@ class PlanSettings:
     requests: Limit | None = None
     tokens: Limit | None = None
     concurrency: Limit | None = None
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrySettings:
+    """`[retries]`: how failed attempts are repeated.
+
+    Attributes:
+        most: Further attempts that a target may have after its first, where a call does not say.
+        base: Seconds; the first pause lies between 0 and this, each next range is twice as wide.
+        cap: Seconds; the widest range of a pause.
+        longest_wait: Seconds; a longer `Retry-After` is not waited for.
+    """
+
+    most: Annotated[int, Field(ge=0, le=5)] = 2
+    base: Annotated[float, Field(ge=0)] = 0.5
+    cap: Annotated[float, Field(ge=0)] = 8.0
+    longest_wait: Annotated[float, Field(ge=0)] = 20.0
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerSettings:
+    """`[breaker]`: when a model at a provider is left alone for a while. All processes have the same.
+
+    Attributes:
+        window: Seconds that are looked back over.
+        least_calls: Calls in the window below which its ratio says nothing.
+        ratio: Share of failures in the window that opens it.
+        streak: Failures without a success between them that open it; 0: no such limit.
+        open_for: Seconds that it stays open at first; each failed probe doubles them.
+        longest: Most seconds that it stays open.
+    """
+
+    window: Annotated[float, Field(gt=0)] = 60.0
+    least_calls: Annotated[int, Field(ge=1)] = 20
+    ratio: Annotated[float, Field(gt=0, le=1)] = 0.5
+    streak: Annotated[int, Field(ge=0)] = 5
+    open_for: Annotated[float, Field(gt=0)] = 10.0
+    longest: Annotated[float, Field(gt=0)] = 600.0
 
 
 @with_config(_STRICT)
@@ -251,6 +293,10 @@ class Settings:
         max_answer: Largest answer that is not streamed, bytes.
         max_in_flight: Calls at one time; more are refused with 503 at once.
         timeouts: Bounds of every wait.
+        retries: How failed attempts are repeated.
+        breaker: When a model at a provider is left alone for a while.
+        drain: Seconds for which a stream is still read when its client has left, to learn what it came to;
+            0 ends the call upstream at once.
         state: Where records and counters are kept.
         money: What calls cost.
         plans: Limits by name, beside `starter`, `professional` and `enterprise`.
@@ -273,6 +319,9 @@ class Settings:
     max_answer: Annotated[int, Field(ge=1024)] = 64 * MIB
     max_in_flight: Annotated[int, Field(ge=1)] = 1000
     timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
+    retries: RetrySettings = field(default_factory=RetrySettings)
+    breaker: BreakerSettings = field(default_factory=BreakerSettings)
+    drain: Annotated[float, Field(ge=0, le=300)] = 0.0
     state: StateSettings = field(default_factory=StateSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
     plans: dict[str, PlanSettings] = field(default_factory=dict)

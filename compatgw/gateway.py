@@ -14,7 +14,6 @@ import random as random_module
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
@@ -26,10 +25,9 @@ from compatgw.client import BASE_URL, client
 from compatgw.config import ConfigError
 from compatgw.flow.call import House
 from compatgw.flow.chores import Chores
-from compatgw.flow.credentials import OwnKeys
+from compatgw.flow.credentials import OwnKeys, PlatformKeys
 from compatgw.flow.health import Health
 from compatgw.flow.tasks import Tasks
-from compatgw.policy.plan import plan
 from compatgw.state.base import StateError
 from compatgw.surfaces import chat
 from compatgw.version import __version__
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
     from compatgw.web.visit import Receive, Send
 
 _log = logging.getLogger("compatgw")
-_PLANS = 1024
 
 
 class Overrides(TypedDict, total=False):
@@ -69,6 +66,9 @@ class Overrides(TypedDict, total=False):
     max_answer: int
     max_in_flight: int
     timeouts: Mapping[str, float]
+    retries: Mapping[str, float]
+    breaker: Mapping[str, float]
+    drain: float
     state: Mapping[str, object]
     money: Mapping[str, object]
     plans: Mapping[str, Mapping[str, object]]
@@ -121,22 +121,24 @@ class Gateway:
         self._records = records = assembly.records_of(
             self.settings, clock=clock, ids=new_id, providers=tuple(endpoints)
         )
-        directory = assembly.directory_of(self.settings, deployments)
+        prices, counters = assembly.prices_of(self.settings), assembly.counters_of(self.settings)
+        chance = (random or random_module.Random(secrets.randbits(256))).random
         house = House(
             settings=self.settings,
-            directory=directory,
-            plan=lru_cache(_PLANS)(partial(plan, directory)),
-            endpoints=endpoints,
+            directory=assembly.directory_of(self.settings, deployments, prices),
+            keys=PlatformKeys(endpoints),
+            patience=assembly.patience_of(self.settings),
             upstream=upstream,
-            health=Health(deployments),
-            counters=assembly.counters_of(self.settings),
+            health=Health(counters, clock=clock, random=chance, rules=assembly.breaker_of(self.settings)),
+            counters=counters,
             ledger=records.ledger if records is not None else None,
-            prices=assembly.prices_of(self.settings),
+            prices=prices,
             own_keys=OwnKeys(records.ring if records is not None else None),
             tasks=Tasks(),
             clock=clock,
             monotonic=time.monotonic,
             ids=new_id,
+            random=chance,
         )
         self._house = house
         identify = Identify(
@@ -149,14 +151,16 @@ class Gateway:
                 "This gateway has no keys: every model route answers 401. Configure keys=[...], pass authenticate=, "
                 "or open it to all with authenticate=compatgw.anonymous."
             )
-        chores = None if records is None else Chores(records.ledger, self.settings.state, clock=clock)
+        chores = None
+        if records is not None or counters.shared:
+            chores = Chores(house.ledger, house.health, self.settings.state, clock=clock)
         self._site = Site(house, identify, __version__, chores)
         self._router = Router(self._site, {} if records is None else {"/api/admin": _admin(records)})
 
     @property
     def providers(self) -> tuple[str, ...]:
         """Names of the active providers."""
-        return tuple(self._house.endpoints)
+        return tuple(self._house.keys)
 
     @property
     def transport(self) -> str:

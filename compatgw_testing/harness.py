@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from compatgw_testing.fakes import Fake
 
 KEY = "test-key"
+# What a script says once happens once: no attempt is repeated, and no upstream is left alone.
+_ONCE: dict[str, Any] = {"retries": {"most": 0}, "breaker": {"streak": 0, "least_calls": 1_000_000}}
 
 
 def gateway_on_httpx(providers: Iterable[str], *, seed: int | str = 0, keys: tuple[str, ...] = (KEY,)) -> Gateway:
@@ -32,6 +34,7 @@ def gateway_on_httpx(providers: Iterable[str], *, seed: int | str = 0, keys: tup
         keys=list(keys),
         environ={},
         transport="httpx",
+        **_ONCE,
         clock=lambda: float(EPOCH),
         random=random.Random(seed),
     )
@@ -48,7 +51,7 @@ def gateway_over(
     """A gateway whose upstreams are `fakes`, by provider name, without any socket.
 
     It reads no environment, its clock stands still and its ids follow from the seed, so two
-    runs give the same bytes.
+    runs give the same bytes. Failures are not repeated and open no breaker, unless `options` say so.
 
     Args:
         upstreams: Provider name to fake.
@@ -65,6 +68,7 @@ def gateway_over(
             "environ": {},
             "clock": lambda: float(EPOCH),
             "random": random.Random(seed),
+            **_ONCE,
             **(options or {}),
         }
     )

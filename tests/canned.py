@@ -94,10 +94,11 @@ DONE = b"data: [DONE]\n\n"
 
 
 def gateway(upstream: Any, **settings: Any) -> Gateway:
-    """A gateway whose only provider, `up`, is `upstream`."""
+    """A gateway whose only provider, `up`, is `upstream`; a failure is not repeated."""
     return Gateway(
         providers={"up": {"app": upstream, "base_url": "http://upstream/v1", "api_key": "sk-upstream-secret"}},
         keys=settings.pop("keys", ["k"]),
+        retries=settings.pop("retries", {"most": 0}),
         environ={},
         **settings,
     )

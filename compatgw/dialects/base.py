@@ -198,13 +198,14 @@ class StreamDecoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ChatCodec:
-    """Chat completions in one protocol."""
+    """Chat completions in one protocol; `n` tells whether one call can give several choices."""
 
     encode: Callable[[ChatRequest, Target], Outgoing]
     decode: Callable[[bytes, Context], Answer]
     stream: Callable[[Context], StreamDecoder]
     error: Callable[[int, Mapping[str, str], bytes, Target], UpstreamFailure]
     stream_type: str = "text/event-stream"
+    n: bool = True
 
 
 @dataclass(frozen=True, slots=True)

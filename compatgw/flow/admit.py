@@ -8,23 +8,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compatgw.errors import Forbidden, InsufficientQuota, Overloaded, RateLimited, StreamingDisabled
-from compatgw.policy import access, limits, money
-from compatgw.policy.plan import missing
+from compatgw.policy import limits, money
+from compatgw.policy.needs import needs
+from compatgw.policy.plan import Question, refusal, survey
 from compatgw.state.base import MOST, BadRecord, Bucket, Budget, StateError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from decimal import Decimal
     from types import TracebackType
 
     from compatgw.flow.call import Call, House
+    from compatgw.policy.plan import Plan, Route
 
 
 _log = logging.getLogger("compatgw")
 # Seconds. Only a call that outlives it, or that a living process has lost, is given back by this.
 _HELD_FOR = 3600.0
 _LEASED_FOR = 600
+_INFERRED = frozenset({"no_tools", "no_vision", "no_pdf", "no_audio", "no_json_schema"})
 
 
 class Capacity:
@@ -50,30 +56,49 @@ class Capacity:
 
 
 async def admit(call: Call, house: House) -> None:
-    """Lets `call` in: takes what it needs of the caller's limits, and holds what it may cost.
+    """Lets `call` in: plans it, and takes what it needs of the caller's limits.
 
     Raises:
         NotFound: Nobody active serves the model, or the caller's team does not see it.
-        Forbidden: The model is not for this key, has no price, or the team's own provider key does not work.
+        Forbidden: The model is not for this key.
+        UpstreamUnavailable: All that serves it is left alone for a while.
         StreamingDisabled: A stream was asked where the operator switched streams off.
         RateLimited: A limit is reached; nothing was taken.
-        InsufficientQuota: The wallet or the key's budget is too small.
     """
-    caller, model = call.caller, call.request["model"]
-    route = house.plan(model, call.scope, call.options.unsupported or house.settings.unsupported)
-    if not access.sees(caller, route.names):
-        raise missing(house.directory, model, call.scope)
-    access.require_model(caller, route.names)
     if call.stream and not house.settings.streaming:
         raise StreamingDisabled("Streaming is switched off on this gateway. Send the request with 'stream': false.")
-    call.route = route
-    platform = house.endpoints[route.deployment.name]
-    own = house.own_keys.endpoint(caller.account, platform)
-    call.use(own or platform, byok=own is not None)
-    call.ticket.price = house.prices.of(route.deployment.name, route.target.model, model)
+    call.plan = planned(call, house)
+    if not call.plan.targets:
+        raise refusal(call.plan)
     await _take(call, house)
-    if not call.byok:
-        await hold(call, house)
+
+
+def planned(call: Call, house: House) -> Plan:
+    """The plan of `call`; one without targets is to be looked at, not to be carried out."""
+    asked, balanced = _question(call, house), call.options.load_balance
+    turns_of = f"{asked.model} {balanced}" if balanced is not None and balanced.strategy == "round-robin" else None
+    live = house.health.live(turns_of)
+    found = survey(asked, house.directory, live)
+    if found.targets or not any(lost.reason in _INFERRED for lost in found.left_out):
+        return found
+    # What a request only shows to need is a reason to prefer another model. Where there is none, the
+    # model's own protocol says best which member it cannot carry.
+    plain = replace(asked.needs, tools=False, images=False, pdfs=False, audio=False, json_schema=False)
+    relaxed = survey(replace(asked, needs=plain), house.directory, live)
+    return relaxed if relaxed.targets else found
+
+
+def _question(call: Call, house: House) -> Question:
+    settings = house.settings
+    return Question(
+        model=call.request["model"],
+        scope=call.scope,
+        caller=call.caller,
+        options=call.options,
+        needs=needs(call.request),
+        unsupported=call.options.unsupported or settings.unsupported,
+        output_cap=settings.money.output_cap,
+    )
 
 
 async def _take(call: Call, house: House) -> None:
@@ -84,7 +109,7 @@ async def _take(call: Call, house: House) -> None:
     tokens = 0
     if claims.tokens:
         cap = house.settings.money.output_cap
-        tokens = limits.reserved_tokens(call.request, cap, call.route.target.max_output if call.route else None)
+        tokens = limits.reserved_tokens(call.request, cap, call.targets[0].target.max_output)
     try:
         verdict = await house.counters.take(claims.group, claims.costs(tokens), claims.leases, ticket.uid, _LEASED_FOR)
     except asyncio.CancelledError:
@@ -119,36 +144,54 @@ async def renew(call: Call, house: House) -> None:
         _log.warning("%s its place among calls at one time may end before it does: %s", call.id, error)
 
 
-async def hold(call: Call, house: House) -> None:
-    """Holds what the call may cost of the team's wallet and of the key's budget, where it has one of them.
+def pays(call: Call, house: House) -> bool:
+    """True when somebody pays for what the call takes of the platform's accounts."""
+    return house.ledger is not None and (call.caller.wallet or call.caller.budget is not None)
+
+
+def may_cost(call: Call, house: House, route: Route) -> Decimal | None:
+    """The most that the call can cost over `route`; None when its price is not known.
 
     Raises:
-        Forbidden: The model has no price.
-        InsufficientFunds, BudgetSpent, InsufficientQuota: It may cost more than there is.
+        InsufficientQuota: More than anybody has.
     """
-    caller, ticket, ledger = call.caller, call.ticket, house.ledger
-    if ledger is None or call.route is None or not (caller.wallet or caller.budget is not None):
-        return
-    if ticket.price is None:
-        if house.settings.money.unpriced == "free":
-            return
-        raise Forbidden(
-            f"The model '{call.request['model'][:128]}' has no price, and this key pays for what it calls. "
-            "The gateway's operator gives it one under 'models.<name>.price'.",
-            param="model",
-            code="model_not_priced",
-        )
-    ticket.input = limits.input_tokens(call.request)
-    output = limits.output_tokens(call.request, house.settings.money.output_cap, call.route.target.max_output)
-    budget = None
-    if caller.budget is not None:
-        budget = Budget(key=caller.key, label=money.label(caller.period, house.clock()), limit=caller.budget)
+    price = house.prices.of(route.deployment.name, route.target.model, route.names[0])
+    if price is None:
+        return None
+    output = limits.output_tokens(call.request, house.settings.money.output_cap, route.target.max_output)
     try:
-        amount = money.estimate(ticket.price, ticket.input, output)
+        return money.estimate(price, limits.input_tokens(call.request), output)
     except BadRecord:
         raise InsufficientQuota(
             f"This call may cost more than {MOST:,}, which nobody has. Ask for fewer output tokens.", should_retry=False
         ) from None
+
+
+async def hold(call: Call, house: House, routes: Iterable[Route]) -> None:
+    """Holds what the call may cost over the dearest of `routes`, of the team's wallet and of the key's budget. Once.
+
+    Raises:
+        InsufficientFunds, BudgetSpent, InsufficientQuota: It may cost more than there is.
+    """
+    caller, ticket, ledger = call.caller, call.ticket, house.ledger
+    if ticket.held or ledger is None or not pays(call, house):
+        return
+    amount = max((cost for route in routes if (cost := may_cost(call, house, route)) is not None), default=None)
+    if amount is None:
+        return
+    budget = None
+    if caller.budget is not None:
+        budget = Budget(key=caller.key, label=money.label(caller.period, house.clock()), limit=caller.budget)
     # Whoever is cancelled here holds nothing: the ledger undoes it.
     await ledger.reserve(ticket.uid, caller.team, amount, ttl=_HELD_FOR, wallet=caller.wallet, budget=budget)
     ticket.held = True
+
+
+def not_priced(call: Call) -> Forbidden:
+    """What a caller who pays is told of a model without a price."""
+    return Forbidden(
+        f"The model '{call.request['model'][:128]}' has no price, and this key pays for what it calls. "
+        "The gateway's operator gives it one under 'models.<name>.price'.",
+        param="model",
+        code="model_not_priced",
+    )

@@ -9,7 +9,7 @@ What does not live here: choosing the target, sending anything to the client.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from compatgw.dialects import assemble
 from compatgw.dialects.base import Answer, Context, Piece
@@ -24,6 +24,26 @@ if TYPE_CHECKING:
     from compatgw.flow.call import Call, House
     from compatgw.upstream.client import Endpoint
     from compatgw.upstream.transport import Reply
+
+
+class Stream(Protocol):
+    """An answer that comes bit by bit.
+
+    Attributes:
+        held: What came until its first content.
+        over: Nothing more comes.
+    """
+
+    held: list[Piece]
+    over: bool
+
+    async def next(self, seconds: float | None = None) -> list[Piece]:
+        """The next chunks, perhaps none."""
+        ...
+
+    async def aclose(self) -> None:
+        """Ends it."""
+        ...
 
 
 class Live:
@@ -103,10 +123,11 @@ class _Way(NamedTuple):
     codec: ChatCodec
     outgoing: Outgoing
     context: Context
+    seconds: float
 
 
-async def attempt(call: Call, house: House) -> Answer | Live:
-    """Tries the call's route.
+async def attempt(call: Call, house: House, seconds: float) -> Answer | Live:
+    """Tries the call's route, for so many seconds: until the whole answer, or a stream's first content.
 
     Raises:
         GatewayError: It did not deliver; nothing was sent to the client.
@@ -119,7 +140,7 @@ async def attempt(call: Call, house: House) -> Answer | Live:
         raise NotFound(f"{route.target.provider} has no chat completions.", code="unknown_endpoint")
     call.outgoing = outgoing = codec.encode(call.request, route.target)
     context = Context(route.target, f"chatcmpl-{house.ids()}", int(house.clock()), outgoing.memo)
-    way = _Way(call, house, endpoint, codec, outgoing, context)
+    way = _Way(call, house, endpoint, codec, outgoing, context, seconds)
     try:
         return await (_stream(way) if call.stream else _whole(way))
     except UpstreamFailure as failure:
@@ -128,8 +149,7 @@ async def attempt(call: Call, house: House) -> Answer | Live:
 
 
 async def _whole(way: _Way) -> Answer:
-    call, house, endpoint = way.call, way.house, way.endpoint
-    seconds = call.options.timeout or house.settings.timeouts.total
+    call, house, endpoint, seconds = way.call, way.house, way.endpoint, way.seconds
     with call.patience.within(seconds, lambda: _late(endpoint, seconds)):
         reply = await house.upstream.send(endpoint, way.outgoing)
         try:
@@ -144,7 +164,7 @@ async def _whole(way: _Way) -> Answer:
 async def _stream(way: _Way) -> Live:
     call, house, endpoint, codec = way.call, way.house, way.endpoint, way.codec
     timeouts = house.settings.timeouts
-    seconds = call.options.timeout or timeouts.first_byte
+    seconds = way.seconds
     with call.patience.within(seconds, lambda: _late(endpoint, seconds)):
         reply = await house.upstream.send(endpoint, way.outgoing)
     try:

@@ -5,7 +5,7 @@ What does not live here: the way itself (`run.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from compatgw.config import Settings
-    from compatgw.dialects.base import Outgoing, Policy
+    from compatgw.dialects.base import Outgoing
     from compatgw.errors import GatewayError
-    from compatgw.flow.credentials import OwnKeys
+    from compatgw.flow.credentials import OwnKeys, PlatformKeys
     from compatgw.flow.health import Health
     from compatgw.flow.patience import Patience
     from compatgw.flow.tasks import Tasks
     from compatgw.policy.access import Caller
-    from compatgw.policy.plan import Directory, Route, Scope
+    from compatgw.policy.directory import Directory, Scope
+    from compatgw.policy.plan import Plan, Route
+    from compatgw.policy.retry import Rules
     from compatgw.providers.prices import Prices
     from compatgw.state.base import Counters, Ledger, Level, Price
     from compatgw.surfaces.extensions import CallOptions
@@ -61,10 +63,10 @@ class House:
     Attributes:
         settings: The settings.
         directory: What a model's name can mean.
-        plan: `policy.plan.plan` over that directory; it remembers, because names repeat.
-        endpoints: Where each active provider is reached.
+        keys: Where each active provider is reached, with the platform's keys.
+        patience: How failed attempts are repeated.
         upstream: The way out.
-        health: What was last seen of each provider.
+        health: How each deployment does.
         counters: Limits.
         ledger: Records and money; None in a gateway without.
         prices: What models cost.
@@ -73,12 +75,13 @@ class House:
         clock: Seconds since 1970.
         monotonic: Seconds of a clock that never goes back.
         ids: A new random word at each call.
+        random: A new random number from 0 to below 1 at each call.
     """
 
     settings: Settings
     directory: Directory
-    plan: Callable[[str, Scope, Policy], Route]
-    endpoints: Mapping[str, Endpoint]
+    keys: PlatformKeys
+    patience: Rules
     upstream: UpstreamClient
     health: Health
     counters: Counters
@@ -89,6 +92,7 @@ class House:
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     ids: Callable[[], str]
+    random: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -138,12 +142,14 @@ class Call:
         started: `House.monotonic` when it came.
         ticket: What it was let in with.
         endpoint: The surface, for usage records.
-        route: Where it goes, once planned.
+        plan: What it tries, once planned.
+        route: Where it goes now.
         server: Where that is reached, with the credential that pays.
         byok: That credential is the team's own.
         outgoing: What was sent, once encoded.
         usage: Tokens, once known.
         first_token: Seconds until the first content of a stream.
+        retries: Attempts that were repeated at the same target.
         failure: Why it ended badly.
         complete: All of the answer has come.
     """
@@ -157,7 +163,9 @@ class Call:
     started: float
     ticket: Ticket
     endpoint: str = "chat"
+    plan: Plan | None = None
     route: Route | None = None
+    retries: int = 0
     server: Endpoint | None = None
     byok: bool = False
     outgoing: Outgoing | None = None
@@ -166,9 +174,19 @@ class Call:
     failure: GatewayError | None = None
     complete: bool = False
 
-    def use(self, server: Endpoint, *, byok: bool) -> None:
-        """Sends the next attempt to `server`."""
-        self.server, self.byok = server, byok
+    def use(self, route: Route, server: Endpoint, *, byok: bool) -> None:
+        """Sends the next attempt over `route` to `server`."""
+        self.route, self.server, self.byok = route, server, byok
+
+    def seconds(self, house: House) -> float:
+        """How long a whole answer may take, or a stream until its first content; all attempts together."""
+        timeouts = house.settings.timeouts
+        return self.options.timeout or (timeouts.first_byte if self.stream else timeouts.total)
+
+    @property
+    def targets(self) -> tuple[Route, ...]:
+        """All that it may try, in order."""
+        return self.plan.targets if self.plan is not None else ()
 
     @property
     def deployment(self) -> str:

@@ -1,7 +1,7 @@
-"""What a gateway with a ledger does from time to time: one task in each loop, closed with it.
+"""What a gateway with a ledger or shared counters does from time to time: one task in each loop, closed with it.
 
-Every round says that this process lives, and gives back what dead ones held; now and then one deletes
-what is older than the settings say.
+Every second it exchanges with other processes which upstreams are to be left alone. Every round says that
+this process lives, and gives back what dead ones held; now and then one deletes what is too old.
 
 What does not live here: how any of it is done (`state/`).
 """
@@ -12,13 +12,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from compatgw.state.base import AuditEntry, Reservation, StateError, UsageRow
+from compatgw.state.base import AuditEntry, CountersLost, Reservation, StateError, UsageRow
 from compatgw.state.loops import PerLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from compatgw.config import StateSettings
+    from compatgw.flow.health import Health
     from compatgw.state.base import Ledger
 
 _log = logging.getLogger("compatgw")
@@ -36,16 +37,26 @@ class Chores:
     """The chores of one gateway.
 
     Args:
-        ledger: Whose.
+        ledger: Whose; None in a gateway without.
+        health: What is exchanged.
         settings: How long records are kept.
         clock: Seconds since 1970.
-        every: Seconds between rounds.
+        every: Seconds between rounds. often: Seconds between exchanges.
     """
 
     def __init__(
-        self, ledger: Ledger, settings: StateSettings, *, clock: Callable[[], float], every: float = 15.0
+        self,
+        ledger: Ledger | None,
+        health: Health,
+        settings: StateSettings,
+        *,
+        clock: Callable[[], float],
+        every: float = 15.0,
+        often: float = 1.0,
     ) -> None:
         self._ledger = ledger
+        self._health = health
+        self._often = often
         self._kept: tuple[tuple[type[object], int], ...] = (
             (UsageRow, settings.usage_days),
             (AuditEntry, settings.audit_days),
@@ -66,21 +77,33 @@ class Chores:
         await self._rounds.aclose()
 
     async def _go_round(self, over: asyncio.Event) -> None:
-        number = 0
+        loop = asyncio.get_running_loop()
+        number, due = 0, loop.time()
         while not over.is_set():
-            await self.once(prune=number % _PRUNE_EVERY == 1)
-            number += 1
+            await self._exchange()
+            if loop.time() >= due:
+                await self.once(prune=number % _PRUNE_EVERY == 1)
+                number, due = number + 1, loop.time() + self._every
             try:
-                await asyncio.wait_for(over.wait(), self._every)
+                await asyncio.wait_for(over.wait(), self._often)
             except TimeoutError:
                 continue
 
+    async def _exchange(self) -> None:
+        try:
+            await self._health.exchange()
+        except CountersLost as error:
+            _log.debug("Upstreams' states are not exchanged: %s", error)
+
     async def once(self, *, prune: bool) -> None:
         """One round; a ledger that is away is asked again in the next one."""
+        ledger = self._ledger
+        if ledger is None:
+            return
         try:
-            await self._ledger.sweep()
+            await ledger.sweep()
             if prune:
-                await self._prune()
+                await self._prune(ledger)
         except StateError as error:
             if not self._failed:
                 _log.warning("The ledger's chores wait: %s", error)
@@ -88,10 +111,10 @@ class Chores:
         else:
             self._failed = False
 
-    async def _prune(self) -> None:
+    async def _prune(self, ledger: Ledger) -> None:
         for kind, days in self._kept:
             # In batches, so that calls are not kept waiting.
-            while days and await self._ledger.prune(kind, self._clock() - days * _DAY, _BATCH) == _BATCH:
+            while days and await ledger.prune(kind, self._clock() - days * _DAY, _BATCH) == _BATCH:
                 pass
 
 

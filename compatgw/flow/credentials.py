@@ -1,4 +1,4 @@
-"""A team's own provider keys: opened when they are used, and used instead of the platform's.
+"""The keys that calls go out with: the platform's, and teams' own, which are used instead.
 
 What does not live here: how they are sealed (`state/secrets.py`), who pays (`admit.py`).
 """
@@ -7,17 +7,25 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from compatgw.errors import Blame, Forbidden
 from compatgw.state.base import SealBroken
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from compatgw.errors import UpstreamFailure
     from compatgw.state.base import Account, ProviderSecret, Sealed
     from compatgw.upstream.client import Endpoint
 
 _log = logging.getLogger("compatgw")
 _REMEMBERED = 1000
+_OF_ONE_KEY = frozenset({Blame.LIMIT, Blame.ACCOUNT, Blame.CREDENTIAL})
+# Seconds that a key is left alone where its provider does not say.
+_RESTS_FOR: Mapping[Blame, float] = MappingProxyType({Blame.LIMIT: 10.0, Blame.ACCOUNT: 300.0, Blame.CREDENTIAL: 300.0})
 
 
 class Ring(Protocol):
@@ -26,6 +34,43 @@ class Ring(Protocol):
     def open(self, sealed: Sealed, *, of: str) -> str:
         """What was sealed. Raises `SealBroken`."""
         ...
+
+
+class PlatformKeys:
+    """The platform's endpoints: of a provider with several keys, the next takes over from one that is limited.
+
+    Args:
+        endpoints: Provider's name to its endpoints, one for each key; the first is preferred.
+    """
+
+    def __init__(self, endpoints: Mapping[str, tuple[Endpoint, ...]]) -> None:
+        self._endpoints = endpoints
+        self._rests: dict[tuple[str, int], float] = {}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._endpoints)
+
+    def first(self, name: str) -> Endpoint:
+        """The preferred endpoint of provider `name`."""
+        return self._endpoints[name][0]
+
+    def pick(self, name: str, now: float) -> Endpoint:
+        """The first endpoint of `name` whose key is not limited, else the one that is free again soonest."""
+        found = self._endpoints[name]
+        if len(found) == 1 or not self._rests:
+            return found[0]
+        number = min(range(len(found)), key=lambda each: (max(now, self._rests.get((name, each), 0.0)), each))
+        return found[number]
+
+    def limited(self, endpoint: Endpoint, failure: UpstreamFailure, now: float) -> bool:
+        """Notes that a key failed; True when it is limited and another one of its provider is free."""
+        found = self._endpoints.get(endpoint.name, ())
+        if len(found) < 2 or failure.blame not in _OF_ONE_KEY:
+            return False
+        number = next((each for each, one in enumerate(found) if one is endpoint), 0)
+        rest = failure.retry_after if failure.retry_after is not None else _RESTS_FOR[failure.blame]
+        self._rests[endpoint.name, number] = now + rest
+        return any(self._rests.get((endpoint.name, each), 0.0) <= now for each in range(len(found)))
 
 
 class OwnKeys:

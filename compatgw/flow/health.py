@@ -1,72 +1,207 @@
-"""What was last seen of each provider, for `/api/status`. In memory, of this process.
+"""How each deployment does: its breaker, its latency, its calls in flight. A deployment is `provider/model`.
 
-What does not live here: decisions by it (the routing steps).
+What is known stands ready for the planner as plain values. Processes tell each other of what opens or
+closes a breaker, through the counters; each keeps what it has heard, so that losing them costs nothing.
+
+What does not live here: when a breaker opens (`policy/breaker.py`), what the planner makes of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import binascii
+from collections import OrderedDict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+from compatgw.errors import Blame
+from compatgw.policy import balance, breaker
+from compatgw.policy.breaker import Breaker, Phase
+from compatgw.policy.plan import Live, Vitals
 
-_SMOOTHING = 0.2
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from compatgw.errors import UpstreamFailure
+    from compatgw.state.base import Counters
+
+# Callers name models, and where a provider takes any name there is no end to them.
+_REMEMBERED = 5000
+_WORD = "breaker"
+_FRESH = Vitals()
+# An upstream that refuses what a caller sent is well.
+_NOT_THEIRS = frozenset({Blame.CALLER, Blame.CONTEXT})
 
 
 @dataclass(slots=True)
 class Sighting:
-    """One provider as last seen.
+    """One deployment as last seen.
 
     Attributes:
-        name: The provider's name.
-        calls: Calls that it answered or failed.
-        errors: Calls that it failed.
-        failing: Failures since its last success.
-        latency: Seconds to its answer, or to a stream's first content; a decaying average.
-        last_error_at: Seconds since 1970.
-        last_error: Code of the last failure.
+        key: `provider/model`. name: The provider.
+        calls: Calls that it answered or failed. errors: Calls that it failed.
+        last_error_at: Seconds since 1970. last_error: Code of the last failure.
+        breaker: As this process and those that it heard of saw it.
+        vitals: The same for the planner, with latency and calls in flight.
+        untold: Something that other processes have not been told.
     """
 
+    key: str
     name: str
     calls: int = 0
     errors: int = 0
-    failing: int = 0
-    latency: float | None = None
     last_error_at: float | None = None
     last_error: str | None = None
+    breaker: Breaker = breaker.NEW
+    vitals: Vitals = _FRESH
+    untold: bool = False
 
-    @property
-    def state(self) -> str:
-        """`unknown` before the first call, `up`, or `failing`."""
+    def state(self, now: float) -> str:
+        """`unknown` before the first call, `up`, `failing`, `resting`, `open` or `half_open`."""
+        phase = breaker.phase(self.breaker, now)
+        if phase is not Phase.CLOSED:
+            return str(phase.value)
+        if self.breaker.rests > now:
+            return "resting"
         if self.calls == 0:
             return "unknown"
-        return "failing" if self.failing else "up"
+        return "failing" if self.breaker.streak else "up"
 
 
 class Health:
-    """The providers of one gateway."""
+    """The deployments of one gateway.
 
-    __slots__ = ("_seen",)
+    Args:
+        counters: Through which processes tell each other.
+        clock: Seconds since 1970. random: Numbers from 0 to below 1.
+        rules: When breakers open.
+    """
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._seen = {name: Sighting(name) for name in names}
+    def __init__(
+        self,
+        counters: Counters,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        rules: breaker.Rules = breaker.DEFAULT,
+    ) -> None:
+        self._counters = counters
+        self._clock = clock
+        self._random = random
+        self._rules = rules
+        self._seen: OrderedDict[str, Sighting] = OrderedDict()
+        self._vitals: dict[str, Vitals] = {}
+        self._turns: OrderedDict[str, int] = OrderedDict()
+        self._cursor = ""
 
     def __iter__(self) -> Iterator[Sighting]:
-        return iter(self._seen.values())
+        return iter(tuple(self._seen.values()))
 
-    def answered(self, name: str, latency: float) -> None:
-        """`name` answered after `latency` seconds."""
-        seen = self._seen[name]
-        seen.calls += 1
-        seen.failing = 0
-        seen.latency = latency if seen.latency is None else seen.latency + _SMOOTHING * (latency - seen.latency)
+    def live(self, turns_of: str | None = None) -> Live:
+        """What a planner is told.
 
-    def failed(self, name: str, code: str, now: float) -> None:
-        """`name` failed at `now` with `code`."""
-        seen = self._seen[name]
+        Args:
+            turns_of: What takes turns: calls of other words do not count.
+        """
+        turn = 0
+        if turns_of is not None:
+            turn = self._turns.pop(turns_of, -1) + 1
+            self._turns[turns_of] = turn
+            if len(self._turns) > _REMEMBERED:
+                self._turns.popitem(last=False)
+        return Live(now=self._clock(), vitals=self._vitals, turn=turn, random=self._random)
+
+    # --- attempts ---
+
+    def began(self, key: str) -> None:
+        """An attempt at `key` begins."""
+        seen, now = self._of(key), self._clock()
+        self._update(seen, breaker.probe(seen.breaker, now, self._rules), in_flight=1)
+
+    def left(self, key: str) -> None:
+        """The attempt ended with nothing learnt: its client left."""
+        seen, now = self._of(key), self._clock()
+        self._update(seen, breaker.released(seen.breaker, now, self._rules), in_flight=-1)
+
+    def answered(self, key: str, latency: float) -> None:
+        """The attempt was answered `latency` seconds after it began: by a whole answer, or a stream's first content."""
+        seen, now = self._of(key), self._clock()
         seen.calls += 1
-        seen.errors += 1
-        seen.failing += 1
-        seen.last_error_at = now
-        seen.last_error = code
+        average = balance.seen(seen.vitals.average, latency, now)
+        seen.vitals = replace(seen.vitals, average=average)
+        self._update(seen, breaker.succeeded(seen.breaker, now, self._rules), in_flight=-1)
+
+    def failed(self, key: str, failure: UpstreamFailure) -> None:
+        """The attempt failed."""
+        self._note(key, failure, in_flight=-1)
+
+    def broke(self, key: str, failure: UpstreamFailure) -> None:
+        """A stream that had been answered failed after its first content."""
+        self._note(key, failure, in_flight=0)
+
+    def compare(self, keys: Collection[str]) -> None:
+        """Leaves out of these, all deployments of one model, those that fail much more than the others."""
+        states = {key: self._of(key).breaker for key in keys}
+        out = breaker.outliers(states, self._clock(), self._rules)
+        for key in keys:
+            seen = self._of(key)
+            if seen.vitals.ejected != (key in out):
+                seen.vitals = self._vitals[key] = replace(seen.vitals, ejected=key in out)
+
+    def _note(self, key: str, failure: UpstreamFailure, in_flight: int) -> None:
+        seen, now = self._of(key), self._clock()
+        seen.calls += in_flight != 0
+        if failure.blame not in _NOT_THEIRS:
+            seen.errors += 1
+            seen.last_error_at, seen.last_error = now, failure.code
+        after = breaker.failed(seen.breaker, now, failure.blame, failure.retry_after, self._rules)
+        self._update(seen, after, in_flight=in_flight)
+
+    def _of(self, key: str) -> Sighting:
+        seen = self._seen.get(key)
+        if seen is None:
+            seen = self._seen[key] = Sighting(key, key.partition("/")[0])
+            if len(self._seen) > _REMEMBERED:
+                gone, _ = self._seen.popitem(last=False)
+                self._vitals.pop(gone, None)
+        return seen
+
+    def _update(self, seen: Sighting, after: Breaker, *, in_flight: int) -> None:
+        seen.untold = seen.untold or (self._counters.shared and breaker.is_news(seen.breaker, after))
+        seen.breaker = after
+        back = breaker.back(after, self._clock(), self._rules)
+        busy = max(0, seen.vitals.in_flight + in_flight)
+        seen.vitals = self._vitals[seen.key] = replace(seen.vitals, back=back or None, in_flight=busy)
+
+    # --- other processes ---
+
+    async def exchange(self) -> None:
+        """Tells other processes what they have not heard, and hears what they tell.
+
+        Raises:
+            CountersLost: Nobody hears anything for now; what is untold stays so.
+        """
+        if not self._counters.shared:
+            return
+        for seen in self:
+            if seen.untold:
+                state = base64.b64encode(breaker.dumps(seen.breaker)).decode()
+                await self._counters.announce(f"{_WORD} {state} {seen.key}")
+                seen.untold = False
+        self._cursor, words = await self._counters.announced(self._cursor)
+        for word in words:
+            kind, _, rest = word.partition(" ")
+            encoded, _, key = rest.partition(" ")
+            if kind == _WORD and key:
+                self._heard(key, encoded)
+
+    def _heard(self, key: str, encoded: str) -> None:
+        try:
+            theirs = breaker.loads(base64.b64decode(encoded, validate=True))
+        except binascii.Error:
+            # Of a version that writes something else.
+            return
+        seen = self._of(key)
+        untold = seen.untold
+        self._update(seen, breaker.merge(seen.breaker, theirs), in_flight=0)
+        seen.untold = untold

@@ -5,17 +5,19 @@ What does not live here: how a step is done.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from compatgw.dialects.base import Answer, Piece
-from compatgw.errors import Blame, GatewayError, UpstreamFailure
-from compatgw.flow.admit import admit, hold, renew
-from compatgw.flow.attempt import Live, attempt
+from compatgw.errors import GatewayError, UpstreamFailure
+from compatgw.flow.admit import admit, renew
+from compatgw.flow.attempts import answered
 from compatgw.flow.call import ClientGone
-from compatgw.flow.credentials import refused
 from compatgw.flow.settle import charge, cost_of, delivered, settle
+from compatgw.flow.several import needs_several, several
 from compatgw.flow.storage import told
 from compatgw.policy import limits, money
 from compatgw.state.base import StateError
@@ -23,9 +25,11 @@ from compatgw.surfaces import chat
 from compatgw.wire.sse import DONE, frame
 
 if TYPE_CHECKING:
+    from compatgw.flow.attempt import Stream
     from compatgw.flow.call import Call, Client, Headers, House
     from compatgw.wire.chat import Usage
 
+_log = logging.getLogger("compatgw")
 # Names of unknown members are the caller's own: they fill a header so far and no further.
 _HEADER = 2000
 
@@ -39,11 +43,11 @@ async def run(call: Call, house: House, client: Client) -> None:
     """
     try:
         await admit(call, house)
-        answer = await _answer(call, house)
-        if isinstance(answer, Live):
-            await _relay(answer, call, house, client)
-        else:
+        answer = await (several(call, house) if needs_several(call) else answered(call, house))
+        if isinstance(answer, Answer):
             await _whole(answer, call, house, client)
+        else:
+            await _relay(answer, call, house, client)
     except GatewayError as failure:
         call.failure = failure
         raise
@@ -60,23 +64,6 @@ async def run(call: Call, house: House, client: Client) -> None:
         await settle(call, house)
 
 
-async def _answer(call: Call, house: House) -> Answer | Live:
-    """The answer, with the team's own provider key where it has one; with the platform's only if the team allows it."""
-    try:
-        return await attempt(call, house)
-    except UpstreamFailure as failure:
-        if not call.byok or failure.blame in (Blame.CALLER, Blame.CONTEXT):
-            raise
-        account = call.caller.account
-        if account is None or not account.team.byok_fallback:
-            if failure.blame in (Blame.CREDENTIAL, Blame.ACCOUNT):
-                raise refused(call.deployment, failure.blame) from failure
-            raise
-    call.use(house.endpoints[call.deployment], byok=False)
-    await hold(call, house)
-    return await attempt(call, house)
-
-
 async def _whole(answer: Answer, call: Call, house: House, client: Client) -> None:
     call.usage = answer.completion.get("usage")
     for choice in answer.completion["choices"]:
@@ -87,7 +74,7 @@ async def _whole(answer: Answer, call: Call, house: House, client: Client) -> No
     await client.whole(_headers(call), body)
 
 
-async def _relay(live: Live, call: Call, house: House, client: Client) -> None:
+async def _relay(live: Stream, call: Call, house: House, client: Client) -> None:
     """Passes a stream on. It ends with `[DONE]` only after a real end, else with one error event."""
     call.first_token = house.monotonic() - call.started
     try:
@@ -109,10 +96,27 @@ async def _relay(live: Live, call: Call, house: House, client: Client) -> None:
         call.failure = failure
         if call.server is not None:
             failure.message = call.server.redact(failure.message)
+        if call.route is not None and isinstance(failure, UpstreamFailure):
+            house.health.broke(call.route.key, failure)
         await client.write(frame(orjson.dumps(failure.envelope())))
+    except (ClientGone, asyncio.CancelledError):
+        await _drain(live, call, house)
+        raise
     finally:
         await live.aclose()
     await client.end()
+
+
+async def _drain(live: Stream, call: Call, house: House) -> None:
+    """Reads on for a while though the client has left, where the settings say so: to learn what it came to."""
+    end = house.monotonic() + house.settings.drain
+    try:
+        while not live.over and (left := end - house.monotonic()) > 0:
+            _events(await live.next(left), call, house)
+    except GatewayError as failure:
+        _log.debug("%s was not read to its end: %s", call.id, failure.message)
+    # It ended as it should; that nobody was there to see it is not the upstream's failure.
+    call.complete = live.over
 
 
 def _events(pieces: list[Piece], call: Call, house: House) -> bytes:
@@ -156,6 +160,10 @@ def _headers(call: Call) -> Headers:
     if route is None or outgoing is None:
         return ()
     headers = [("X-Model-Used", route.target.model), ("X-Provider", route.deployment.name)]
+    if route is not call.targets[0] and route.key != call.targets[0].key:
+        headers.append(("X-Fallback-From", call.targets[0].key[:_HEADER]))
+    if call.retries:
+        headers.append(("X-Retry-Count", str(call.retries)))
     if outgoing.dropped:
         headers.append(("X-Dropped-Params", ",".join(outgoing.dropped)[:_HEADER]))
     if outgoing.clamped:

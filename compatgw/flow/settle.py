@@ -77,7 +77,9 @@ async def charge(call: Call, house: House) -> None:
     nothing = used == Meter() and not call.complete
     beyond: GatewayError | None = None
     try:
-        ticket.cost = _ZERO if nothing and ticket.price is not None else _cost(call, used)
+        # A call that reached nobody costs nothing, whatever a model's price is.
+        reached = call.route is not None and ticket.price is None
+        ticket.cost = _ZERO if nothing and not reached else _cost(call, used)
     except GatewayError as error:
         _log.error("%s %s", call.id, error.message)
         call.failure = call.failure or error
@@ -193,14 +195,9 @@ def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
 
 
 def _note(call: Call, house: House) -> None:
-    """The provider's health, and one line in the log without any text of the prompt."""
+    """One line in the log, without any text of the prompt."""
     took = house.monotonic() - call.started
     failure = call.failure
-    if call.route is not None and call.outgoing is not None:
-        if failure is None:
-            house.health.answered(call.deployment, call.first_token if call.first_token is not None else took)
-        elif isinstance(failure, UpstreamFailure) and failure.blame not in (Blame.CALLER, Blame.CONTEXT):
-            house.health.failed(call.deployment, failure.code, house.clock())
     if failure is not None and isinstance(failure, UpstreamFailure) and failure.blame is Blame.CREDENTIAL:
         _log.warning("%s %s", call.id, failure.message)
     if _log.isEnabledFor(logging.INFO):

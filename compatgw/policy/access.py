@@ -214,10 +214,15 @@ def require_model(caller: Caller, names: tuple[str, ...]) -> None:
         Forbidden: Its team sees the model, but it is not for this key.
     """
     if not may_use(caller, names):
-        raise Forbidden(
-            f"This key may not use the model '{names[0][:128]}'. Ask the gateway's operator, or choose another model.",
-            param="model",
-        )
+        raise not_allowed(names[0])
+
+
+def not_allowed(model: str) -> Forbidden:
+    """What a caller is told of a model that its team sees, and it may not use."""
+    return Forbidden(
+        f"This key may not use the model '{model[:128]}'. Ask the gateway's operator, or choose another model.",
+        param="model",
+    )
 
 
 @lru_cache(4096)

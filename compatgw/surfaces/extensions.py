@@ -28,7 +28,12 @@ Speed = Literal["fast", "moderate", "slow"]
 Strategy = Literal["weighted", "round-robin", "least-latency"]
 
 OBJECTS = ("gateway", "cailos")
-SERVED = frozenset({"timeout"})
+SERVED = frozenset(
+    {
+        "timeout", "fallback", "retries", "load_balance", "optimise", "optimize", "trust_level", "require_tools",
+        "require_vision", "require_streaming", "speed", "model_hints",
+    }
+)  # fmt: skip
 """Members that the flow enforces."""
 LATER = frozenset({"guardrails", "prompt_id", "prompt_version", "prompt_variables"})
 """Members that nothing reads yet."""

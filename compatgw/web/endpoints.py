@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from compatgw.flow.admit import planned
 from compatgw.flow.call import Call, Ticket
 from compatgw.flow.run import run
-from compatgw.policy import access, plan
+from compatgw.policy import access, breaker, directory
+from compatgw.policy.explaining import explain
 from compatgw.surfaces import chat, extensions
 from compatgw.web.paths import tail_of
 
 if TYPE_CHECKING:
-    from compatgw.policy.plan import Scope
+    from compatgw.policy.directory import Scope
     from compatgw.web.site import Site
     from compatgw.web.visit import Visit
 
@@ -32,6 +34,9 @@ async def chat_completions(site: Site, visit: Visit) -> None:
             options = extensions.from_headers(options, {"x-on-unsupported": policy})
         ticket = Ticket(f"call_{site.house.ids()}")
         call = Call(visit.id, request, options, caller, scope_of(site, visit), visit.patience, started, ticket)
+        if visit.header("x-gateway-explain") == "1":
+            await document(visit, explain(planned(call, site.house)))
+            return
         with visit.watch():
             await run(call, site.house, visit)
 
@@ -40,8 +45,8 @@ async def models(site: Site, visit: Visit) -> None:
     """`GET /v1/models`: what this caller may call."""
     caller = await site.identify(visit)
     access.require_active(caller)
-    found = plan.listing(site.house.directory, scope_of(site, visit))
-    rows = [row for row, names in found if access.may_use(caller, names)]
+    found = directory.listing(site.house.directory, scope_of(site, visit))
+    rows = [each.row for each in found if directory.may_use(caller, each)]
     await document(visit, {"object": "list", "data": rows})
 
 
@@ -50,11 +55,12 @@ async def model(site: Site, visit: Visit) -> None:
     caller = await site.identify(visit)
     access.require_active(caller)
     name, scope = tail_of(visit.scope, visit.route, "/models/"), scope_of(site, visit)
-    row, names = plan.entry(site.house.directory, name, scope)
-    if not access.sees(caller, names):
-        raise plan.missing(site.house.directory, name, scope)
-    access.require_model(caller, names)
-    await document(visit, row)
+    found = directory.entry(site.house.directory, name, scope)
+    if not directory.sees(caller, found):
+        raise directory.missing(site.house.directory, name, scope)
+    if not directory.may_use(caller, found):
+        raise access.not_allowed(name)
+    await document(visit, found.row)
 
 
 async def healthz(site: Site, visit: Visit) -> None:
@@ -74,7 +80,7 @@ async def readyz(site: Site, visit: Visit) -> None:
 
 async def status(site: Site, visit: Visit) -> None:
     """`GET /api/status`: the gateway's state; upstreams by name only to callers or where allowed."""
-    house = site.house
+    house, now = site.house, site.house.clock()
     data: dict[str, Any] = {
         "version": site.version,
         "name": house.settings.name,
@@ -89,16 +95,27 @@ async def status(site: Site, visit: Visit) -> None:
         data["upstreams"] = [
             {
                 "name": seen.name,
-                "state": seen.state,
+                "model": seen.key.partition("/")[2],
+                "state": seen.state(now),
+                "breaker": breaker.phase(seen.breaker, now).value,
+                "ejected": seen.vitals.ejected,
+                "back_in_s": round(max(0.0, (seen.vitals.back or 0.0) - now), 3),
                 "calls": seen.calls,
                 "errors": seen.errors,
-                "latency_ms": round(seen.latency * 1000, 1) if seen.latency is not None else None,
+                "in_flight": seen.vitals.in_flight,
+                "latency_ms": _milliseconds(seen.vitals.average.seconds),
                 "last_error": seen.last_error,
                 "last_error_time": int(seen.last_error_at) if seen.last_error_at is not None else None,
             }
-            for seen in house.health
+            for seen in sorted(house.health, key=lambda seen: seen.key)
         ]
+        met = {seen.name for seen in house.health}
+        data["upstreams"] += [{"name": name, "state": "unknown"} for name in house.keys if name not in met]
     await document(visit, {"success": True, "message": "", "data": data})
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return round(seconds * 1000, 1) if seconds is not None else None
 
 
 async def document(visit: Visit, value: Any, status: int = 200) -> None:

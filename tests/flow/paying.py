@@ -79,6 +79,8 @@ def shop(upstream: Any, url: str, clock: Callable[[], float], **settings: Any) -
         "providers": {"up": {"app": upstream, "base_url": "http://upstream/v1", "api_key": "sk-platform-secret"}},
         "models": {"m": {"target": "up/m", "price": PRICE}, "unpriced": "up/unpriced"},
         "environ": {},
+        "retries": {"most": 0},
+        "breaker": {"streak": 0, "least_calls": 1000},
         "clock": clock,
         **settings,
     }

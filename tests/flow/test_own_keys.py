@@ -385,7 +385,7 @@ async def test_it_shows_nowhere(open_sqlite_shop: Open, caplog: pytest.LogCaptur
             account = await one.ledger.account("t1")
             assert account is not None
             house = one.app._house
-            endpoint = house.own_keys.endpoint(account, house.endpoints["up"])
+            endpoint = house.own_keys.endpoint(account, house.keys.first("up"))
             assert endpoint is not None
             assert endpoint.secret == OWN
             told += [repr(endpoint), repr(house), repr(house.own_keys.__dict__), repr(one.app.settings), repr(account)]

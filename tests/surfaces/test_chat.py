@@ -168,8 +168,8 @@ def test_both_forms_of_a_file_are_taken() -> None:
         ({"gateway": {"timeout": 0}}, "gateway.timeout", "invalid_value"),
         ({"gateway": 5}, "gateway", "invalid_type"),
         ({"cailos": {"colour": 1}}, "cailos.colour", "invalid_value"),
-        ({"fallback": ["gpt"]}, "fallback", "unsupported_parameter"),
-        ({"cailos": {"trust_level": 2}}, "cailos.trust_level", "unsupported_parameter"),
+        ({"guardrails": {"input": ["pii"]}}, "guardrails", "unsupported_parameter"),
+        ({"cailos": {"prompt_id": "p"}}, "cailos.prompt_id", "unsupported_parameter"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_by_its_path(members: dict[str, Any], param: str, code: str) -> None:

@@ -161,6 +161,14 @@ def test_the_first_thing_wrong_is_the_same_whatever_the_order() -> None:
     assert params == ["gateway.retries", "gateway.retries"]
 
 
+@pytest.mark.parametrize("holder", OBJECTS)
+def test_what_holds_members_must_be_an_object(holder: str) -> None:
+    """Under either name."""
+    with pytest.raises(InvalidRequest) as caught:
+        claim({holder: ["retries"]}, READY)
+    assert (caught.value.param, caught.value.code) == (holder, "invalid_type")
+
+
 def test_the_object_wins_over_the_top_level() -> None:
     """It is the more deliberate of the two."""
     assert claim({"retries": 1, "cailos": {"retries": 3}}, READY)[1].retries == 3

@@ -145,7 +145,7 @@ async def test_status_tells_the_public_little_and_callers_more() -> None:
 
 
 async def test_status_remembers_the_last_failure_of_an_upstream() -> None:
-    """With its time and code; the caller's own mistakes do not count."""
+    """With its time and code; the caller's own mistakes do not count, and show that it is well."""
     up = Canned(b"busy", 503)
     app = gateway(up)
     async with app.client(api_key="k") as client:
@@ -153,7 +153,7 @@ async def test_status_remembers_the_last_failure_of_an_upstream() -> None:
         up.status, up.pieces = 400, [b'{"error":{"message":"bad"}}']
         await client.post("/v1/chat/completions", json=ask())
     (row,) = (await get(app, "/api/status")).json()["data"]["upstreams"]
-    assert (row["state"], row["errors"], row["last_error"]) == ("failing", 1, "upstream_unavailable")
+    assert (row["state"], row["errors"], row["last_error"]) == ("up", 1, "upstream_unavailable")
     assert row["last_error_time"] > 0
 
 

@@ -11,6 +11,8 @@ from compatgw.dialects.anthropic.response import decode, error
 from compatgw.dialects.anthropic.stream import AnthropicStream
 from compatgw.dialects.base import ChatCodec, Dialect
 
-DIALECT = Dialect("anthropic", chat=ChatCodec(encode=encode, decode=decode, stream=AnthropicStream, error=error))
+DIALECT = Dialect(
+    "anthropic", chat=ChatCodec(encode=encode, decode=decode, stream=AnthropicStream, error=error, n=False)
+)
 
 __all__ = ["DIALECT"]

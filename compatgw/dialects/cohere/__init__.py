@@ -11,6 +11,6 @@ from compatgw.dialects.cohere.request import encode
 from compatgw.dialects.cohere.response import decode, error
 from compatgw.dialects.cohere.stream import CohereStream
 
-DIALECT = Dialect("cohere", chat=ChatCodec(encode=encode, decode=decode, stream=CohereStream, error=error))
+DIALECT = Dialect("cohere", chat=ChatCodec(encode=encode, decode=decode, stream=CohereStream, error=error, n=False))
 
 __all__ = ["DIALECT"]

@@ -12,6 +12,6 @@ from compatgw.dialects.gemini.request import encode
 from compatgw.dialects.gemini.response import decode
 from compatgw.dialects.gemini.stream import GeminiStream
 
-DIALECT = Dialect("gemini", chat=ChatCodec(encode=encode, decode=decode, stream=GeminiStream, error=error))
+DIALECT = Dialect("gemini", chat=ChatCodec(encode=encode, decode=decode, stream=GeminiStream, error=error, n=False))
 
 __all__ = ["DIALECT"]

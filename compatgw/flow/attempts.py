@@ -1,0 +1,178 @@
+"""From a plan to an answer: the targets in order, each as often as is worth while, until one answers.
+
+One planner for plain and streamed calls: an attempt is over once it has the whole answer, or a
+stream's first content; until then nothing was sent to the client, so that the next attempt is unseen.
+One deadline holds for all attempts and the pauses between them. A stream's attempt that has others
+behind it gets its share of the time that is left, so that one which hangs leaves time for them.
+
+A team's own provider key is tried first where there is one, and the platform's after it only if the
+team allows that; of several platform keys the next takes over from one that is limited.
+
+What does not live here: one attempt (`attempt.py`), the decisions (`policy/retry.py`), the plan.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from compatgw.errors import Blame, Forbidden, UpstreamFailure, UpstreamTimeout
+from compatgw.flow.admit import hold, may_cost, not_priced, pays
+from compatgw.flow.attempt import attempt
+from compatgw.flow.credentials import refused
+from compatgw.policy import retry
+from compatgw.policy.retry import Move
+
+if TYPE_CHECKING:
+    from compatgw.dialects.base import Answer
+    from compatgw.errors import GatewayError
+    from compatgw.flow.attempt import Live
+    from compatgw.flow.call import Call, House
+    from compatgw.policy.plan import Route
+    from compatgw.upstream.client import Endpoint
+
+# Failures of one key that say nothing of the provider.
+_OF_THE_KEY = frozenset({Blame.CREDENTIAL, Blame.ACCOUNT, Blame.LIMIT})
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A target with whose key it is called; `own` is the team's."""
+
+    route: Route
+    own: Endpoint | None
+
+
+async def answered(call: Call, house: House) -> Answer | Live:
+    """The answer of the first target that gives one.
+
+    Raises:
+        GatewayError: None did; the most telling failure of all.
+    """
+    return await _Attempts(call, house).run()
+
+
+class _Attempts:
+    """The attempts of one call."""
+
+    def __init__(self, call: Call, house: House) -> None:
+        self._call = call
+        self._house = house
+        self._failures: list[GatewayError] = []
+        # Another key of the provider is free to take over.
+        self._other_key = False
+        # What stands in the way of a target, or of the platform's key for it.
+        self._barred: dict[str, Forbidden] = {}
+        self._ways = self._all_ways()
+        self._deadline = call.started + call.seconds(house)
+
+    def _all_ways(self) -> list[_Way]:
+        """Each target with the team's own key where it has one, and with the platform's where that may pay."""
+        call, house = self._call, self._house
+        account = call.caller.account
+        priced = not pays(call, house) or house.settings.money.unpriced == "free"
+        ways: list[_Way] = []
+        for route in call.targets:
+            try:
+                own = house.own_keys.endpoint(account, house.keys.first(route.deployment.name))
+            except Forbidden as refusal:
+                self._barred[route.key] = refusal
+                continue
+            if own is not None:
+                ways.append(_Way(route, own))
+            if own is not None and not (account is not None and account.team.byok_fallback):
+                continue
+            if priced or may_cost(call, house, route) is not None:
+                ways.append(_Way(route, None))
+            else:
+                self._barred[route.key] = not_priced(call)
+        return ways
+
+    async def run(self) -> Answer | Live:
+        for number, way in enumerate(self._ways):
+            found = await self._at(way, len(self._ways) - number - 1)
+            if not isinstance(found, Move):
+                return found
+            if found is Move.GIVE_UP:
+                break
+        raise self._report()
+
+    async def _at(self, way: _Way, others: int) -> Answer | Live | Move:
+        """What comes of one target: an answer, or what to do now."""
+        call, house = self._call, self._house
+        retries = call.options.retries if call.options.retries is not None else house.settings.retries.most
+        if way.own is None:
+            await hold(call, house, [each.route for each in self._ways if each.own is None])
+        tries = 0
+        while True:
+            tries += 1
+            server = way.own or house.keys.pick(way.route.deployment.name, house.clock())
+            call.use(way.route, server, byok=way.own is not None)
+            call.ticket.price = house.prices.of(way.route.deployment.name, way.route.target.model, way.route.names[0])
+            try:
+                return await self._try(way, server, others)
+            except UpstreamFailure as failure:
+                self._failures.append(self._told(way, failure))
+                if self._other_key:
+                    # Another key of the same provider is free: that is no second try of this one.
+                    tries -= 1
+                    continue
+                decision = retry.decide(
+                    failure,
+                    tries=tries,
+                    retries=retries,
+                    left=self._left(),
+                    others=others,
+                    random=house.random,
+                    rules=house.patience,
+                )
+            if decision.move is not Move.AGAIN:
+                return decision.move
+            call.retries += 1
+            await asyncio.sleep(decision.pause)
+
+    async def _try(self, way: _Way, server: Endpoint, others: int) -> Answer | Live:
+        call, house, key = self._call, self._house, way.route.key
+        left = self._left()
+        if left <= 0:
+            raise UpstreamTimeout("The time for this call is over. Allow more with 'timeout', or try again.")
+        seconds = left / (others + 1) if call.stream else left
+        began = house.monotonic()
+        house.health.began(key)
+        try:
+            found = await attempt(call, house, seconds)
+        except UpstreamFailure as failure:
+            self._other_key = way.own is None and house.keys.limited(server, failure, house.clock())
+            if self._other_key or (way.own is not None and failure.blame in _OF_THE_KEY):
+                house.health.left(key)
+            else:
+                house.health.failed(key, failure)
+                self._compare()
+            raise
+        except BaseException:
+            house.health.left(key)
+            raise
+        house.health.answered(key, house.monotonic() - began)
+        return found
+
+    def _compare(self) -> None:
+        keys = {route.key for route in self._call.targets if not route.fallback}
+        if len(keys) > 1:
+            self._house.health.compare(keys)
+
+    def _left(self) -> float:
+        return self._deadline - self._house.monotonic()
+
+    def _told(self, way: _Way, failure: UpstreamFailure) -> GatewayError:
+        """What is said of a failed attempt: a team's own key that is refused is the team's business."""
+        if way.own is None or failure.blame not in (Blame.CREDENTIAL, Blame.ACCOUNT):
+            return failure
+        if any(each.route is way.route and each.own is None for each in self._ways):
+            return failure
+        return self._barred.get(way.route.key) or refused(way.route.deployment.name, failure.blame)
+
+    def _report(self) -> GatewayError:
+        told = retry.report(self._failures or list(self._barred.values()))
+        told.failure.retry_after = told.retry_after
+        return told.failure
