@@ -133,11 +133,13 @@ def test_callers_without_a_team_share_limits_by_name_alone() -> None:
 @pytest.mark.parametrize("where", ["team", "key", "principal"])
 def test_a_plan_that_does_not_exist_is_no_licence(where: str) -> None:
     """Without it there would be no limits at all: the call is refused instead."""
+    key = Key(id="k", team="t1", name="k", hash="", plan="gone" if where == "key" else None)
+    identity = Identity(key=key, account=account(plan="gone" if where == "team" else None))
     with pytest.raises(Forbidden) as raised:
-        if where == "principal":
+        _ = (
             caller_of_principal(Principal(name="p", plan="gone"), None, PLANS)
-        else:
-            key = Key(id="k", team="t1", name="k", hash="", plan="gone" if where == "key" else None)
-            caller_of_key(Identity(key=key, account=account(plan="gone" if where == "team" else None)), PLANS)
+            if where == "principal"
+            else caller_of_key(identity, PLANS)
+        )
 
     assert raised.value.code == "plan_missing"
