@@ -8,7 +8,9 @@ What does not live here: the parts, and how a gateway is put together from them 
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,13 @@ from compatgw.admin.office import Office
 from compatgw.config import ConfigError, KeySettings, ProviderSettings
 from compatgw.dialects.base import Quirks
 from compatgw.dialects.table import DIALECTS
+from compatgw.flow.cache import Cache, weight
+from compatgw.flow.call import House
+from compatgw.flow.credentials import OwnKeys, PlatformKeys
+from compatgw.flow.health import Health
+from compatgw.flow.idempotency import Idempotency
+from compatgw.flow.single import Flights
+from compatgw.flow.tasks import Tasks
 from compatgw.policy import breaker, retry
 from compatgw.policy.access import ADMIN, SCOPES, Principal
 from compatgw.policy.directory import Deployment, Directory, OwnModel
@@ -26,6 +35,7 @@ from compatgw.providers import catalogue, prices
 from compatgw.providers.prices import Prices
 from compatgw.providers.table import PROVIDERS, Provider, generic
 from compatgw.state.base import BadRecord, Plan, Price, StateError
+from compatgw.state.memory import MemoryCounters
 from compatgw.state.opening import open_counters, open_ledger
 from compatgw.state.watch import Watch
 from compatgw.upstream.client import Endpoint, UpstreamClient
@@ -65,6 +75,60 @@ class Records:
     accounts: Accounts
     ring: KeyRing | None
     office: Office
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What a test or a host may want to have in hand.
+
+    Attributes:
+        clock: Seconds since 1970.
+        ids: Makes a new word at each call.
+        random: A number from 0 to below 1 at each call.
+    """
+
+    clock: Callable[[], float]
+    ids: Callable[[], str]
+    random: Callable[[], float]
+
+
+def house_of(
+    settings: Settings,
+    environ: Mapping[str, str],
+    http_client: httpx.AsyncClient | httpx2.AsyncClient | None,
+    means: Means,
+) -> tuple[House, Records | None]:
+    """The rooms that calls go through, and the ledger with what knows its way in it.
+
+    Raises:
+        ConfigError: A setting is wrong, or what it asks for is not installed.
+    """
+    deployments, endpoints = deployments_of(settings, environ)
+    records = records_of(settings, clock=means.clock, ids=means.ids, providers=tuple(endpoints))
+    counters, prices = counters_of(settings), prices_of(settings)
+    house = House(
+        settings=settings,
+        directory=directory_of(settings, deployments, prices),
+        keys=PlatformKeys(endpoints),
+        patience=patience_of(settings),
+        upstream=upstream_of(settings, http_client),
+        health=Health(counters, clock=means.clock, random=means.random, rules=breaker_of(settings)),
+        counters=counters,
+        ledger=records.ledger if records is not None else None,
+        prices=prices,
+        own_keys=OwnKeys(records.ring if records is not None else None),
+        tasks=Tasks(),
+        cache=cache_of(settings, counters, means.clock),
+        answers=Flights(lambda answer: 0),
+        streams=Flights(weight),
+        idempotency=Idempotency(counters, settings.idempotency, means.ids),
+        version=version_of(settings),
+        clock=means.clock,
+        monotonic=time.monotonic,
+        ids=means.ids,
+        random=means.random,
+    )
+    return house, records
 
 
 def counters_of(settings: Settings) -> Counters:
@@ -150,6 +214,26 @@ def breaker_of(settings: Settings) -> breaker.Rules:
         open_for=own.open_for,
         longest=own.longest,
     )
+
+
+def cache_of(settings: Settings, counters: Counters, clock: Callable[[], float]) -> Cache | None:
+    """Answers that are kept: on the counters' server, or in memory of their own."""
+    own = settings.cache
+    if not own.enabled:
+        return None
+    # In one memory with the limits, many answers would push out what must not be lost.
+    place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
+    return Cache(place, own, clock)
+
+
+def version_of(settings: Settings) -> str:
+    """A digest of what changes answers: another one means that kept answers are of another gateway."""
+    providers = {
+        name: (own.dialect, own.base_url, sorted(own.quirks.items(), key=str), own.models)
+        for name, own in settings.providers.items()
+    }
+    facts = (__version__, settings.name, settings.models, sorted(providers.items()), settings.unsupported)
+    return hashlib.blake2b(repr(facts).encode(), digest_size=8).hexdigest()
 
 
 def plans_of(settings: Settings) -> dict[str, Plan]:

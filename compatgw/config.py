@@ -172,6 +172,42 @@ class BreakerSettings:
 
 @with_config(_STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSettings:
+    """`[cache]`: complete answers, kept for identical requests of the same team.
+
+    Attributes:
+        enabled: Answers are kept at all, and identical calls at one time make one call upstream.
+        ttl: Seconds for which an answer is kept when the caller does not say.
+        max_entry: Bytes that one answer may have; a larger one is not kept.
+        memory: Bytes of all answers together, where they are kept in memory.
+    """
+
+    enabled: bool = False
+    ttl: Annotated[int, Field(ge=1, le=86_400)] = 3600
+    max_entry: Annotated[int, Field(ge=1024)] = MIB
+    memory: Annotated[int, Field(ge=MIB)] = 64 * MIB
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdempotencySettings:
+    """`[idempotency]`: the header `Idempotency-Key` on calls that are not streamed.
+
+    Attributes:
+        enabled: The header is heard at all.
+        keep: Seconds for which the first answer is kept.
+        running: Seconds after which the claim of a call ends that nobody ended: longer than a call may last.
+        max_entry: Bytes that an answer may have; of a larger one only is kept that it was given.
+    """
+
+    enabled: bool = True
+    keep: Annotated[float, Field(gt=0)] = 86_400.0
+    running: Annotated[float, Field(gt=0)] = 330.0
+    max_entry: Annotated[int, Field(ge=1024)] = 4 * MIB
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings:
     """`[state]`: where records and counters are kept.
 
@@ -297,6 +333,8 @@ class Settings:
         breaker: When a model at a provider is left alone for a while.
         drain: Seconds for which a stream is still read when its client has left, to learn what it came to;
             0 ends the call upstream at once.
+        cache: Complete answers, kept for identical requests.
+        idempotency: The header `Idempotency-Key`.
         state: Where records and counters are kept.
         money: What calls cost.
         plans: Limits by name, beside `starter`, `professional` and `enterprise`.
@@ -322,6 +360,8 @@ class Settings:
     retries: RetrySettings = field(default_factory=RetrySettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     drain: Annotated[float, Field(ge=0, le=300)] = 0.0
+    cache: CacheSettings = field(default_factory=CacheSettings)
+    idempotency: IdempotencySettings = field(default_factory=IdempotencySettings)
     state: StateSettings = field(default_factory=StateSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
     plans: dict[str, PlanSettings] = field(default_factory=dict)

@@ -23,11 +23,7 @@ from compatgw import assembly
 from compatgw import config as settings_module
 from compatgw.client import BASE_URL, client
 from compatgw.config import ConfigError
-from compatgw.flow.call import House
 from compatgw.flow.chores import Chores
-from compatgw.flow.credentials import OwnKeys, PlatformKeys
-from compatgw.flow.health import Health
-from compatgw.flow.tasks import Tasks
 from compatgw.state.base import StateError
 from compatgw.surfaces import chat
 from compatgw.version import __version__
@@ -69,6 +65,8 @@ class Overrides(TypedDict, total=False):
     retries: Mapping[str, float]
     breaker: Mapping[str, float]
     drain: float
+    cache: Mapping[str, object]
+    idempotency: Mapping[str, object]
     state: Mapping[str, object]
     money: Mapping[str, object]
     plans: Mapping[str, Mapping[str, object]]
@@ -115,34 +113,16 @@ class Gateway:
             if scope not in self.settings.scopes:
                 raise ConfigError(f"Setting 'hosts': '{host}' leads to '{scope}', which is not one of 'scopes'.")
         chat.validator()
-        new_id = ids or _ids(random)
-        deployments, endpoints = assembly.deployments_of(self.settings, env)
-        upstream = assembly.upstream_of(self.settings, http_client)
-        self._records = records = assembly.records_of(
-            self.settings, clock=clock, ids=new_id, providers=tuple(endpoints)
-        )
-        prices, counters = assembly.prices_of(self.settings), assembly.counters_of(self.settings)
-        chance = (random or random_module.Random(secrets.randbits(256))).random
-        house = House(
-            settings=self.settings,
-            directory=assembly.directory_of(self.settings, deployments, prices),
-            keys=PlatformKeys(endpoints),
-            patience=assembly.patience_of(self.settings),
-            upstream=upstream,
-            health=Health(counters, clock=clock, random=chance, rules=assembly.breaker_of(self.settings)),
-            counters=counters,
-            ledger=records.ledger if records is not None else None,
-            prices=prices,
-            own_keys=OwnKeys(records.ring if records is not None else None),
-            tasks=Tasks(),
+        means = assembly.Means(
             clock=clock,
-            monotonic=time.monotonic,
-            ids=new_id,
-            random=chance,
+            ids=ids or _ids(random),
+            random=(random or random_module.Random(secrets.randbits(256))).random,
         )
+        house, records = assembly.house_of(self.settings, env, http_client, means)
+        self._records = records
         self._house = house
         identify = Identify(
-            assembly.witnesses_of(self.settings, records, upstream, authenticate, clock),
+            assembly.witnesses_of(self.settings, records, house.upstream, authenticate, clock),
             plans=assembly.plans_of(self.settings),
             clock=clock,
         )
@@ -152,7 +132,7 @@ class Gateway:
                 "or open it to all with authenticate=compatgw.anonymous."
             )
         chores = None
-        if records is not None or counters.shared:
+        if records is not None or house.counters.shared:
             chores = Chores(house.ledger, house.health, self.settings.state, clock=clock)
         self._site = Site(house, identify, __version__, chores)
         self._router = Router(self._site, {} if records is None else {"/api/admin": _admin(records)})
@@ -209,6 +189,8 @@ class Gateway:
         Idempotent; a later call opens them anew.
         """
         house = self._house
+        await house.answers.aclose()
+        await house.streams.aclose()
         await house.tasks.aclose()
         if self._site.chores is not None:
             await self._site.chores.aclose()

@@ -54,7 +54,8 @@ _ACCOUNT = re.compile(
 # In a 400 the caller's own words may come back: what is quoted does not count, and no word alone does.
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`")
 _BILLING = re.compile(
-    r"(?<!enable )(?<!activate )(?<!your )billing(?! ?(account|details|hard|is|not|has|to be|.{0,20}(enabl|disabl|inactive)))",
+    r"(?<!enable )(?<!activate )(?<!your )billing"
+    r"(?! ?(account|details|hard|is|not|has|to be|.{0,20}(enabl|disabl|inactive)))",
     re.IGNORECASE,
 )
 _CREDENTIAL = re.compile(

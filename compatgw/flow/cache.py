@@ -27,6 +27,7 @@ from compatgw.wire import stored
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from compatgw.config import CacheSettings
     from compatgw.dialects.base import Piece
     from compatgw.flow.call import Headers
     from compatgw.policy.access import Caller
@@ -49,21 +50,6 @@ _UNSURE = frozenset({None, "", "content_filter"})
 # What a chunk weighs in memory beside its text, roughly.
 _PIECE = 2_000
 _UNWRITABLE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class CacheSettings:
-    """Settings.
-
-    Attributes:
-        enabled: Answers are kept at all.
-        ttl: Seconds for which an answer is kept when the caller does not say, 1..86400.
-        max_entry: Bytes that one answer may have; a larger one is not kept.
-    """
-
-    enabled: bool = False
-    ttl: int = 3_600
-    max_entry: int = 1 << 20
 
 
 # --- what the caller wants -------------------------------------------------------------------
@@ -89,7 +75,8 @@ class Wish:
         return self.ttl is not None
 
 
-_ANYTHING = Wish()
+ANYTHING = Wish()
+"""Who says nothing."""
 
 
 def wish(cache: str | None, ttl: str | None) -> Wish:
@@ -102,7 +89,7 @@ def wish(cache: str | None, ttl: str | None) -> Wish:
         InvalidRequest: One of them has another value.
     """
     if cache is None and ttl is None:
-        return _ANYTHING
+        return ANYTHING
     words = {word.strip().lower() for word in (cache or "").split(",")} - {""}
     if words - {"no-cache", "no-store"}:
         raise InvalidRequest("The header X-Cache takes 'no-cache' or 'no-store'.", param="X-Cache")

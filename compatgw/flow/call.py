@@ -9,15 +9,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from compatgw.flow.cache import ANYTHING
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from compatgw.config import Settings
-    from compatgw.dialects.base import Outgoing
+    from compatgw.dialects.base import Answer, Outgoing, Piece
     from compatgw.errors import GatewayError
+    from compatgw.flow.cache import Cache, Wish
     from compatgw.flow.credentials import OwnKeys, PlatformKeys
     from compatgw.flow.health import Health
+    from compatgw.flow.idempotency import Idempotency
     from compatgw.flow.patience import Patience
+    from compatgw.flow.single import Flights
     from compatgw.flow.tasks import Tasks
     from compatgw.policy.access import Caller
     from compatgw.policy.directory import Directory, Scope
@@ -39,7 +44,7 @@ class ClientGone(Exception):
 class Client(Protocol):
     """Whoever waits for the answer; its methods send to it and wait until it has taken it, or raise `ClientGone`."""
 
-    async def whole(self, headers: Headers, body: bytes) -> None:
+    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
         """A complete JSON answer."""
         ...
 
@@ -72,6 +77,10 @@ class House:
         prices: What models cost.
         own_keys: Teams' own provider keys.
         tasks: What is finished although nobody waits for it.
+        cache: Answers that are kept; None in a gateway that keeps none.
+        answers, streams: Calls upstream that identical ones wait for, where there is a cache.
+        idempotency: Keys of calls that must not be made twice.
+        version: Of the configuration, as far as it changes answers.
         clock: Seconds since 1970.
         monotonic: Seconds of a clock that never goes back.
         ids: A new random word at each call.
@@ -89,6 +98,11 @@ class House:
     prices: Prices
     own_keys: OwnKeys
     tasks: Tasks
+    cache: Cache | None
+    answers: Flights[Answer]
+    streams: Flights[Piece]
+    idempotency: Idempotency
+    version: str
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     ids: Callable[[], str]
@@ -106,6 +120,7 @@ class Ticket:
         input: Input tokens, estimated.
         price: What the model costs, None when not known.
         held: Money is reserved under `uid`.
+        free: Somebody else pays: the answer was kept, or is that of an identical call.
         paid: Usage and charge are written.
         used: Tokens that the call came to.
         sent: Some of the answer may have reached the client.
@@ -120,6 +135,7 @@ class Ticket:
     input: int = 0
     price: Price | None = None
     held: bool = False
+    free: bool = False
     paid: bool = False
     used: int = 0
     sent: bool = False
@@ -142,6 +158,9 @@ class Call:
         started: `House.monotonic` when it came.
         ticket: What it was let in with.
         endpoint: The surface, for usage records.
+        wish: What the caller says of the cache.
+        word: Its Idempotency-Key.
+        flown: A flight owns the call upstream, and ends it.
         plan: What it tries, once planned.
         route: Where it goes now.
         server: Where that is reached, with the credential that pays.
@@ -163,6 +182,9 @@ class Call:
     started: float
     ticket: Ticket
     endpoint: str = "chat"
+    wish: Wish = ANYTHING
+    word: str | None = None
+    flown: bool = False
     plan: Plan | None = None
     route: Route | None = None
     retries: int = 0

@@ -9,7 +9,6 @@ What does not live here: when a breaker opens (`policy/breaker.py`), what the pl
 from __future__ import annotations
 
 import base64
-import binascii
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -164,6 +163,9 @@ class Health:
             if len(self._seen) > _REMEMBERED:
                 gone, _ = self._seen.popitem(last=False)
                 self._vitals.pop(gone, None)
+        else:
+            # What is in use is not forgotten for names that come once.
+            self._seen.move_to_end(key)
         return seen
 
     def _update(self, seen: Sighting, after: Breaker, *, in_flight: int) -> None:
@@ -198,8 +200,8 @@ class Health:
     def _heard(self, key: str, encoded: str) -> None:
         try:
             theirs = breaker.loads(base64.b64decode(encoded, validate=True))
-        except binascii.Error:
-            # Of a version that writes something else.
+        except ValueError:
+            # Of a version that writes something else; `binascii.Error` is one of them, and so is what is not ASCII.
             return
         seen = self._of(key)
         untold = seen.untold

@@ -29,13 +29,16 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 
 from compatgw.errors import Conflict, GatewayError, InvalidRequest
+from compatgw.policy.cachekey import fingerprint as fingerprint_of
 from compatgw.state.base import CountersLost
 from compatgw.wire import stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
-    from compatgw.flow.call import Headers
+    from compatgw.config import IdempotencySettings
+    from compatgw.flow.call import Call, Headers
     from compatgw.policy.access import Caller
     from compatgw.policy.directory import Scope
     from compatgw.state.base import Counters
@@ -57,23 +60,6 @@ _OK = 200
 # Refusals that may be over without any change of the request.
 _PASSING = frozenset({401, 402, 403, 408, 409, 425, 429})
 _CLAIMS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class IdempotencySettings:
-    """Settings.
-
-    Attributes:
-        enabled: The header is heard at all.
-        keep: Seconds for which an answer is kept.
-        running: Seconds after which the claim of a call ends that nobody ended: longer than a call may last.
-        max_entry: Bytes that an answer may have; of a larger one only is kept that it was given.
-    """
-
-    enabled: bool = True
-    keep: float = 86_400.0
-    running: float = 330.0
-    max_entry: int = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +119,17 @@ class Idempotency:
         self._ids = ids
         self.settings = settings
 
+    async def claimed(self, call: Call) -> Claim | Replayed | None:
+        """What `claim` says for a call; None for one that carries no key, or where keys are not heard.
+
+        Raises:
+            Conflict, CountersLost: As for `claim`.
+        """
+        if call.word is None or not self.settings.enabled:
+            return None
+        asked = {"request": call.request, "options": str(call.options)}
+        return await self.claim(name_of(call.word, call.caller, call.scope), fingerprint_of(call.endpoint, asked))
+
     async def claim(self, name: str, fingerprint: str) -> Claim | Replayed:
         """The right to make the call, or the answer that it had.
 
@@ -178,6 +175,17 @@ class Claim:
         self._settings = settings
         self._name = name
         self._mine = mine
+
+    async def __aenter__(self) -> Claim:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(value, GatewayError):
+            await self.fail(value)
+        elif value is not None:
+            await self.release()
 
     async def keep(self, headers: Headers, body: bytes, status: int = _OK) -> None:
         """Keeps the answer; to be called before it is sent, so that a client that misses it finds it.

@@ -5,19 +5,18 @@ What does not live here: how a step is done.
 
 from __future__ import annotations
 
-import asyncio
-import logging
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from compatgw.dialects.base import Answer, Piece
-from compatgw.errors import GatewayError, UpstreamFailure
-from compatgw.flow.admit import admit, renew
-from compatgw.flow.attempts import answered
+from compatgw.dialects.base import Piece
+from compatgw.errors import GatewayError
+from compatgw.flow.admit import admit
 from compatgw.flow.call import ClientGone
-from compatgw.flow.settle import charge, cost_of, delivered, settle
-from compatgw.flow.several import needs_several, several
+from compatgw.flow.idempotency import Replayed
+from compatgw.flow.settle import cost_of, settle
+from compatgw.flow.source import source
 from compatgw.flow.storage import told
 from compatgw.policy import limits, money
 from compatgw.state.base import StateError
@@ -25,13 +24,12 @@ from compatgw.surfaces import chat
 from compatgw.wire.sse import DONE, frame
 
 if TYPE_CHECKING:
-    from compatgw.flow.attempt import Stream
     from compatgw.flow.call import Call, Client, Headers, House
+    from compatgw.flow.idempotency import Claim
+    from compatgw.flow.source import Source
     from compatgw.wire.chat import Usage
 
-_log = logging.getLogger("compatgw")
-# Names of unknown members are the caller's own: they fill a header so far and no further.
-_HEADER = 2000
+_ZERO = Decimal(0)
 
 
 async def run(call: Call, house: House, client: Client) -> None:
@@ -43,13 +41,17 @@ async def run(call: Call, house: House, client: Client) -> None:
     """
     try:
         await admit(call, house)
-        answer = await (several(call, house) if needs_several(call) else answered(call, house))
-        if isinstance(answer, Answer):
-            await _whole(answer, call, house, client)
+        claim = await house.idempotency.claimed(call)
+        if isinstance(claim, Replayed):
+            call.ticket.free = call.complete = True
+            await client.answer(claim.status, claim.headers, claim.body)
+        elif claim is None:
+            await _answer(call, house, client)
         else:
-            await _relay(answer, call, house, client)
+            async with claim:
+                await _answer(call, house, client, claim)
     except GatewayError as failure:
-        call.failure = failure
+        call.failure = call.failure or failure
         raise
     except StateError as error:
         call.failure = told(error)
@@ -61,74 +63,57 @@ async def run(call: Call, house: House, client: Client) -> None:
         call.failure = GatewayError("The gateway failed.")
         raise
     finally:
-        await settle(call, house)
+        if not call.flown:
+            await settle(call, house)
 
 
-async def _whole(answer: Answer, call: Call, house: House, client: Client) -> None:
-    call.usage = answer.completion.get("usage")
-    for choice in answer.completion["choices"]:
-        delivered(call, choice["message"])
-    call.complete = True
-    await charge(call, house)
-    body = chat.render(answer, model=_echo(call, house), exclude_reasoning=call.options.exclude_reasoning)
-    await client.whole(_headers(call), body)
-
-
-async def _relay(live: Stream, call: Call, house: House, client: Client) -> None:
-    """Passes a stream on. It ends with `[DONE]` only after a real end, else with one error event."""
-    call.first_token = house.monotonic() - call.started
+async def _answer(call: Call, house: House, client: Client, claim: Claim | None = None) -> None:
+    found = await source(call, house)
     try:
-        call.ticket.sent = True
-        await client.begin(_headers(call))
-        pieces = live.held
+        if call.stream:
+            await _relay(found, call, house, client)
+        else:
+            await _whole(found, call, house, client, claim)
+    finally:
+        await found.aclose()
+
+
+async def _whole(found: Source, call: Call, house: House, client: Client, claim: Claim | None) -> None:
+    body = chat.render(found.held[0], model=_echo(call, house), exclude_reasoning=call.options.exclude_reasoning)
+    headers = _headers(call, found.about)
+    if claim is not None:
+        await claim.keep(headers, body)
+    if call.ticket.free:
+        call.complete = True
+    await client.answer(200, headers, body)
+
+
+async def _relay(found: Source, call: Call, house: House, client: Client) -> None:
+    """Passes a stream on. It ends with `[DONE]` only after a real end, else with one error event."""
+    try:
+        await client.begin(_headers(call, found.about))
+        pieces = found.held
         while True:
             if data := _events(pieces, call, house):
                 await client.write(data)
-            if live.over:
+            if found.over:
                 break
-            pieces = await live.next()
-            if call.ticket.renew_at is not None:
-                await renew(call, house)
-        call.complete = True
-        await charge(call, house)
+            pieces = await found.next()
+        if call.ticket.free:
+            call.complete = True
         await client.write(DONE)
     except GatewayError as failure:
-        call.failure = failure
-        if call.server is not None:
-            failure.message = call.server.redact(failure.message)
-        if call.route is not None and isinstance(failure, UpstreamFailure):
-            house.health.broke(call.route.key, failure)
+        call.failure = call.failure or failure
         await client.write(frame(orjson.dumps(failure.envelope())))
-    except (ClientGone, asyncio.CancelledError):
-        await _drain(live, call, house)
-        raise
-    finally:
-        await live.aclose()
     await client.end()
 
 
-async def _drain(live: Stream, call: Call, house: House) -> None:
-    """Reads on for a while though the client has left, where the settings say so: to learn what it came to."""
-    end = house.monotonic() + house.settings.drain
-    try:
-        while not live.over and (left := end - house.monotonic()) > 0:
-            _events(await live.next(left), call, house)
-    except GatewayError as failure:
-        _log.debug("%s was not read to its end: %s", call.id, failure.message)
-    # It ended as it should; that nobody was there to see it is not the upstream's failure.
-    call.complete = live.over
-
-
 def _events(pieces: list[Piece], call: Call, house: House) -> bytes:
-    """The frames of `pieces`; usage is noted, and passed on only to a client that asked for it."""
+    """The frames of `pieces`; usage is passed on only to a client that asked for it."""
     out = []
     for piece in pieces:
-        chunk = piece.chunk
-        for choice in chunk["choices"]:
-            delivered(call, choice["delta"])
-        if usage := chunk.get("usage"):
-            call.usage = usage
-            if not chunk["choices"] and not _wants_usage(call):
+        if usage := piece.chunk.get("usage"):
+            if not piece.chunk["choices"] and not _wants_usage(call):
                 continue
             piece = _with_cost(piece, call, usage)
         data = chat.render_chunk(piece, model=_echo(call, house), exclude_reasoning=call.options.exclude_reasoning)
@@ -139,7 +124,7 @@ def _events(pieces: list[Piece], call: Call, house: House) -> bytes:
 
 def _with_cost(piece: Piece, call: Call, usage: Usage) -> Piece:
     """A chunk with usage, and what that costs; `Decimal` is written as the exact number that it is."""
-    cost = cost_of(call, usage)
+    cost = _ZERO if call.ticket.free else cost_of(call, usage)
     if cost is None:
         return piece
     priced: Any = {**usage, "cost": orjson.Fragment(money.text(cost, least=0))}
@@ -154,23 +139,12 @@ def _echo(call: Call, house: House) -> str | None:
     return call.request["model"] if house.settings.echo_model else None
 
 
-def _headers(call: Call) -> Headers:
-    """What is known of the answer before its first byte."""
-    route, outgoing = call.route, call.outgoing
-    if route is None or outgoing is None:
-        return ()
-    headers = [("X-Model-Used", route.target.model), ("X-Provider", route.deployment.name)]
-    if route is not call.targets[0] and route.key != call.targets[0].key:
-        headers.append(("X-Fallback-From", call.targets[0].key[:_HEADER]))
-    if call.retries:
-        headers.append(("X-Retry-Count", str(call.retries)))
-    if outgoing.dropped:
-        headers.append(("X-Dropped-Params", ",".join(outgoing.dropped)[:_HEADER]))
-    if outgoing.clamped:
-        clamped = ",".join(f"{name}={value}" for name, value in outgoing.clamped)
-        headers.append(("X-Clamped-Params", clamped[:_HEADER]))
+def _headers(call: Call, about: Headers) -> Headers:
+    """What is known of the answer, and of this caller, before its first byte."""
+    headers = [*about]
     if call.ticket.levels:
         headers += limits.headers(call.ticket.levels)
-    if call.ticket.cost is not None and not call.stream:
-        headers.append(("X-Cost", money.text(call.ticket.cost, least=0)))
+    cost = _ZERO if call.ticket.free else call.ticket.cost
+    if cost is not None and not call.stream:
+        headers.append(("X-Cost", money.text(cost, least=0)))
     return tuple(headers)

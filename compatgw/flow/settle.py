@@ -73,8 +73,8 @@ async def charge(call: Call, house: House) -> None:
         return
     ticket.paid = True
     used, estimated = _used(call)
-    ticket.used = used.input + used.output
-    nothing = used == Meter() and not call.complete
+    ticket.used = 0 if ticket.free else used.input + used.output
+    nothing = ticket.free or (used == Meter() and not call.complete)
     beyond: GatewayError | None = None
     try:
         # A call that reached nobody costs nothing, whatever a model's price is.
@@ -187,6 +187,7 @@ def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
         estimated=estimated,
         stream=call.stream,
         byok=call.byok,
+        cached_answer=ticket.free,
         latency=house.monotonic() - call.started,
         first_token=call.first_token,
         status=failure.status if failure is not None else _CLIENT_GONE if gone else 200,

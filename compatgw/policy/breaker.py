@@ -22,7 +22,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import Enum
-from math import isfinite
+from math import inf, isfinite, nextafter
 from typing import TYPE_CHECKING
 
 from compatgw.errors import Blame
@@ -141,14 +141,15 @@ def probe(state: Breaker, now: float, rules: Rules = DEFAULT) -> Breaker:
     if phase(state, now) is not Phase.HALF_OPEN:
         return state
     running = _probing(state, now, rules)
-    return _with(state, probed=state.probed if running else now, probes=running + 1)
+    return _with(state, probed=state.probed if running else max(now, state.probed), probes=running + 1)
 
 
 def released(state: Breaker, now: float, rules: Rules = DEFAULT) -> Breaker:
     """The state once a probe ended with nothing learnt, such as when its client left."""
     if phase(state, now) is not Phase.HALF_OPEN or not (running := _probing(state, now, rules)):
         return state
-    return _with(state, probes=running - 1)
+    # Later by the least there is: merged with what was told of the probe, that it is over wins.
+    return _with(state, probed=nextafter(state.probed, inf), probes=running - 1)
 
 
 def _probing(state: Breaker, now: float, rules: Rules) -> int:

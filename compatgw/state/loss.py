@@ -100,8 +100,8 @@ class GuardedCounters:
         return await self._ask(lambda counters: counters.add(name, amount, ttl))
 
     async def announce(self, word: str) -> None:
-        """Tells `word` to all processes; see `Counters`."""
-        await self._ask(lambda counters: counters.announce(word))
+        """Tells `word` to all processes; see `Counters`. While they are lost it raises: others do not hear it."""
+        await self._ask_shared(lambda counters: counters.announce(word))
 
     async def announced(self, cursor: str) -> tuple[str, tuple[str, ...]]:
         """What was announced after `cursor`; nothing while the shared counters are lost: theirs are other cursors."""

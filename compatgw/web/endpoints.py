@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from compatgw.flow import cache, idempotency
 from compatgw.flow.admit import planned
 from compatgw.flow.call import Call, Ticket
 from compatgw.flow.run import run
@@ -34,6 +35,8 @@ async def chat_completions(site: Site, visit: Visit) -> None:
             options = extensions.from_headers(options, {"x-on-unsupported": policy})
         ticket = Ticket(f"call_{site.house.ids()}")
         call = Call(visit.id, request, options, caller, scope_of(site, visit), visit.patience, started, ticket)
+        call.wish = cache.wish(visit.header("x-cache"), visit.header("x-cache-ttl"))
+        call.word = idempotency.wanted(visit.header("idempotency-key"), stream=call.stream)
         if visit.header("x-gateway-explain") == "1":
             await document(visit, explain(planned(call, site.house)))
             return

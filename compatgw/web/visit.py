@@ -131,10 +131,6 @@ class Visit:
 
     # --- answering ---
 
-    async def whole(self, headers: Headers, body: bytes) -> None:
-        """A complete JSON answer with status 200."""
-        await self.answer(200, headers, body)
-
     async def answer(self, status: int, headers: Headers, body: bytes, kind: tuple[bytes, bytes] = _JSON) -> None:
         """A complete answer."""
         lines = [kind, (b"content-length", str(len(body)).encode()), *self._lines(headers)]

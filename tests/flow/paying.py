@@ -54,7 +54,7 @@ class Shop:
     async def rows(self) -> list[UsageRow]:
         """All usage that is written once the gateway is closed, the newest first."""
         await self.app.aclose()
-        return list((await self.ledger.page(UsageRow)).items)
+        return list((await self.ledger.page(UsageRow, limit=1000)).items)
 
     async def wallet(self) -> Wallet:
         """The wallet of `t1`."""

@@ -13,12 +13,12 @@ from openai.types.chat import ChatCompletion as SdkCompletion
 from openai.types.chat import ChatCompletionChunk as SdkChunk
 from openai.types.chat import ChatCompletionMessage as SdkMessage
 
+from compatgw.config import CacheSettings
 from compatgw.dialects.assemble import chunks
 from compatgw.dialects.base import Answer, Piece
 from compatgw.errors import InvalidRequest
 from compatgw.flow.cache import (
     Cache,
-    CacheSettings,
     Recording,
     Wish,
     headers_of,

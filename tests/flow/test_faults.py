@@ -504,6 +504,7 @@ async def test_usage_of_a_ledger_that_was_never_there_does_not_keep_a_gateway_fr
         codes += [await _ready(one), (await one.post("k")).status_code]
     told = await asyncio.wait_for(lifespan(shops[0].app, "shutdown"), 30)
     await door.up()
+    impatient(shops[1], busy=10, patience=10)
     rows = await shops[1].rows()
     await shops[1].app.aclose()
 

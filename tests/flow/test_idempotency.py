@@ -10,6 +10,7 @@ from uuid import uuid4
 import orjson
 import pytest
 
+from compatgw.config import IdempotencySettings
 from compatgw.errors import (
     Conflict,
     Forbidden,
@@ -28,7 +29,6 @@ from compatgw.errors import (
 from compatgw.flow.idempotency import (
     Claim,
     Idempotency,
-    IdempotencySettings,
     Replayed,
     name_of,
     wanted,

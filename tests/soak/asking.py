@@ -105,6 +105,8 @@ class Clients:
             "messages": [{"role": "user", "content": wish.text}],
             "max_tokens": wish.output,
             "stream": question.stream,
+            # What is to fail fails once.
+            "retries": 0,
         }
         if question.stream:
             body["stream_options"] = {"include_usage": True}

@@ -6,6 +6,7 @@ What does not live here: gateways (`cluster.py`).
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import shutil
 import signal
@@ -36,7 +37,8 @@ class PostgresServer:
     def __init__(self, stack: ExitStack) -> None:
         # A name for itself: sockets have short paths, and another user than root must get there.
         folder = tempfile.mkdtemp(prefix="cgw-soak-pg-")
-        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        # At the very end: the package writes a lock there when the interpreter ends.
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         # The package warns where there is none, and refuses one that others can read.
         os.environ["XDG_RUNTIME_DIR"] = folder
         # Made when the package is imported, from the programs that it brings.

@@ -39,6 +39,7 @@ class Options:
     Attributes:
         seconds: Of load. seed: Of what is random. seeds: How many of them `wallet` goes through.
         times: How often `kill` and `revoke` do it. away: Seconds for which `outage` takes a server away.
+        disconnects: How many clients leave in `disconnects`.
         logs: A folder where the gateways' logs stay; None for one that goes.
     """
 
@@ -47,6 +48,7 @@ class Options:
     seeds: int = 5
     times: int = 20
     away: float = 10.0
+    disconnects: int = 100_000
     logs: str | None = None
 
 

@@ -1,0 +1,302 @@
+"""Where an answer comes from: the cache, an identical call that is under way, or an upstream.
+
+All three are read alike, bit by bit; a whole answer is one bit. What comes from an upstream is accounted
+for here, whoever reads it: counted, charged before its last bit is handed out, and kept for others.
+
+What does not live here: telling it to a client (`run.py`), each of the three (`cache.py`, `single.py`, `attempts.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Protocol
+
+from compatgw.dialects.base import Answer
+from compatgw.errors import GatewayError, UpstreamFailure, UpstreamTimeout
+from compatgw.flow.admit import renew
+from compatgw.flow.attempts import answered
+from compatgw.flow.cache import ABOUT, Recording, headers_of, tenant_of
+from compatgw.flow.patience import Patience
+from compatgw.flow.settle import charge, delivered, settle
+from compatgw.flow.several import needs_several, several
+from compatgw.flow.single import Batch
+from compatgw.flow.storage import told
+from compatgw.policy import cachekey
+from compatgw.state.base import StateError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from compatgw.dialects.base import Piece
+    from compatgw.flow.attempt import Stream
+    from compatgw.flow.cache import Cache
+    from compatgw.flow.call import Call, Headers, House
+
+_log = logging.getLogger("compatgw")
+# Names of unknown members are the caller's own: they fill a header so far and no further.
+_HEADER = 2000
+# The caller's own choices that can change who answers, or with what.
+_CHOOSING = (
+    "fallback", "load_balance", "optimise", "trust_level", "require_tools", "require_vision", "require_streaming",
+    "speed", "model_hints", "unsupported",
+)  # fmt: skip
+
+
+class Source(Protocol):
+    """An answer, to be read to its end."""
+
+    @property
+    def held(self) -> list[Any]:
+        """What is there already: an `Answer`, or pieces."""
+        ...
+
+    @property
+    def over(self) -> bool:
+        """Nothing more comes."""
+        ...
+
+    @property
+    def about(self) -> Headers:
+        """Headers that tell of it."""
+        ...
+
+    async def next(self) -> list[Any]:
+        """What comes next."""
+        ...
+
+    async def aclose(self) -> None:
+        """Ends it."""
+        ...
+
+
+async def source(call: Call, house: House) -> Source:
+    """Where `call` has its answer from.
+
+    Raises:
+        GatewayError: Nowhere; nothing of it was told.
+    """
+    if house.cache is None:
+        return await _Direct.begun(_accounted(call, house))
+    return await _shared(call, house, house.cache)
+
+
+async def _shared(call: Call, house: House, cache: Cache) -> Source:
+    """From the cache or from an identical call, where both are allowed to share."""
+    wish = call.wish
+    barred = cachekey.bypass({**call.request}, asked=wish.asked)
+    key = _key(call, house)
+    if wish.look and barred is None:
+        kept = await cache.look(key, oldest=wish.ttl)
+        if kept is not None:
+            call.ticket.free = True
+            call.usage = kept.answer.completion.get("usage")
+            held: list[Any] = kept.replay().held if call.stream else [kept.answer]
+            about = (("X-Model-Used", kept.target), ("X-Provider", kept.provider), *kept.headers)
+            return _Known(held, (*about, *headers_of("HIT", kept.age(house.clock()))))
+    keep = key if wish.keep and barred is None else None
+
+    def work() -> AsyncGenerator[Batch[Any], None]:
+        call.flown = True
+        return _flown(call, house, keep)
+
+    alone = not (wish.look and wish.keep) or barred is not None
+    # Only those who try equally hard share.
+    place = f"alone {call.ticket.uid}" if alone else f"{key} {call.options.timeout} {call.options.retries}"
+    flights = house.streams if call.stream else house.answers
+    with call.patience.within(call.seconds(house), _late):
+        reader = await flights.board(place, work)
+    call.ticket.free = not reader.led
+    outcome = headers_of("BYPASS" if barred or not wish.look else "MISS" if reader.led else "HIT")
+    return _Followed(reader, outcome)
+
+
+def _key(call: Call, house: House) -> str:
+    own = {name: str(value) for name in _CHOOSING if (value := getattr(call.options, name))}
+    return cachekey.key(
+        call.endpoint, {**call.request}, tenant=tenant_of(call.caller), scope=call.scope, version=house.version, own=own
+    )
+
+
+def _late() -> GatewayError:
+    return UpstreamTimeout("The identical call that this one waits for takes too long. Try again, or allow more time.")
+
+
+async def _flown(call: Call, house: House, keep: str | None) -> AsyncGenerator[Batch[Any], None]:
+    """The call upstream in a task of its own, which lives as long as anybody reads it."""
+    # Waits are bounded by task, and this is another one.
+    call.patience = Patience()
+    recording = Recording(house.cache.settings.max_entry) if house.cache is not None and keep is not None else None
+    whole: Answer | None = None
+    try:
+        async with aclosing(_accounted(call, house)) as batches:
+            async for batch in batches:
+                if recording is not None and call.stream:
+                    recording.add(batch.items)
+                elif isinstance(batch.items[0], Answer):
+                    whole = batch.items[0]
+                yield batch
+        if recording is not None and call.stream:
+            whole = recording.answer()
+        await _keep(call, house, keep, whole)
+    except GatewayError as failure:
+        call.failure = failure
+        raise
+    except StateError as error:
+        call.failure = told(error)
+        raise call.failure from error
+    finally:
+        await settle(call, house)
+        call.patience.close()
+
+
+async def _keep(call: Call, house: House, key: str | None, whole: Answer | None) -> None:
+    route = call.route
+    if key is None or whole is None or house.cache is None or route is None or route.fallback:
+        return
+    about = tuple(line for line in _about(call) if line[0] in ABOUT)
+    await house.cache.keep(
+        key, whole, provider=route.deployment.name, target=route.target.model, headers=about, ttl=call.wish.ttl
+    )
+
+
+async def _accounted(call: Call, house: House) -> AsyncGenerator[Batch[Any], None]:
+    """What the upstream says, counted as it passes and charged before its last bit."""
+    found = await (several(call, house) if needs_several(call) else answered(call, house))
+    if isinstance(found, Answer):
+        call.usage = found.completion.get("usage")
+        for choice in found.completion["choices"]:
+            delivered(call, choice["message"])
+        call.complete = True
+        await charge(call, house)
+        yield Batch([found], True, _about(call))
+        return
+    call.first_token = house.monotonic() - call.started
+    try:
+        pieces = found.held
+        while True:
+            _count(call, pieces)
+            if found.over:
+                break
+            call.ticket.sent = True
+            yield Batch(pieces, False, _about(call))
+            pieces = await found.next()
+            if call.ticket.renew_at is not None:
+                await renew(call, house)
+        call.complete = True
+        await charge(call, house)
+        yield Batch(pieces, True, _about(call))
+    except UpstreamFailure as failure:
+        if call.server is not None:
+            failure.message = call.server.redact(failure.message)
+        if call.route is not None:
+            house.health.broke(call.route.key, failure)
+        raise
+    except (GeneratorExit, asyncio.CancelledError):
+        if not found.over:
+            await _drain(found, call, house)
+        raise
+    finally:
+        await found.aclose()
+
+
+def _count(call: Call, pieces: list[Piece]) -> None:
+    for piece in pieces:
+        chunk = piece.chunk
+        for choice in chunk["choices"]:
+            delivered(call, choice["delta"])
+        if usage := chunk.get("usage"):
+            call.usage = usage
+
+
+async def _drain(live: Stream, call: Call, house: House) -> None:
+    """Reads on for a while though nobody listens any more, where the settings say so: to learn what it came to."""
+    end = house.monotonic() + house.settings.drain
+    try:
+        while not live.over and (left := end - house.monotonic()) > 0:
+            _count(call, await live.next(left))
+    except GatewayError as failure:
+        _log.debug("%s was not read to its end: %s", call.id, failure.message)
+    # It ended as it should; that nobody was there to see it is not the upstream's failure.
+    call.complete = live.over
+
+
+def _about(call: Call) -> Headers:
+    """What is known of the answer before its first byte."""
+    route, outgoing = call.route, call.outgoing
+    if route is None or outgoing is None:
+        return ()
+    headers = [("X-Model-Used", route.target.model), ("X-Provider", route.deployment.name)]
+    if route.key != call.targets[0].key:
+        headers.append(("X-Fallback-From", call.targets[0].key[:_HEADER]))
+    if call.retries:
+        headers.append(("X-Retry-Count", str(call.retries)))
+    if outgoing.dropped:
+        headers.append(("X-Dropped-Params", ",".join(outgoing.dropped)[:_HEADER]))
+    if outgoing.clamped:
+        clamped = ",".join(f"{name}={value}" for name, value in outgoing.clamped)
+        headers.append(("X-Clamped-Params", clamped[:_HEADER]))
+    return tuple(headers)
+
+
+class _Direct:
+    """An upstream's answer, read in the caller's own task."""
+
+    def __init__(self, batches: AsyncGenerator[Batch[Any], None], first: Batch[Any]) -> None:
+        self._batches = batches
+        self.held: list[Any] = [*first.items]
+        self.over = first.over
+        self.about = first.about
+
+    @classmethod
+    async def begun(cls, batches: AsyncGenerator[Batch[Any], None]) -> _Direct:
+        """Read until its first bit."""
+        return cls(batches, await anext(batches))
+
+    async def next(self) -> list[Any]:
+        batch = await anext(self._batches)
+        self.over = batch.over
+        return [*batch.items]
+
+    async def aclose(self) -> None:
+        await self._batches.aclose()
+
+
+class _Known:
+    """An answer that is there already."""
+
+    def __init__(self, held: list[Any], about: Headers) -> None:
+        self.held = held
+        self.over = True
+        self.about = about
+
+    async def next(self) -> list[Any]:
+        return []
+
+    async def aclose(self) -> None:
+        return
+
+
+class _Followed:
+    """An answer that others may be reading, too."""
+
+    def __init__(self, reader: Any, outcome: Headers) -> None:
+        self._reader = reader
+        self._outcome = outcome
+        self.held: list[Any] = reader.held
+
+    @property
+    def over(self) -> bool:
+        return bool(self._reader.over)
+
+    @property
+    def about(self) -> Headers:
+        return (*self._reader.about, *self._outcome)
+
+    async def next(self) -> list[Any]:
+        found: list[Any] = await self._reader.next()
+        return found
+
+    async def aclose(self) -> None:
+        await self._reader.aclose()
