@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import time
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,6 +32,7 @@ from compatgw.policy import breaker, retry
 from compatgw.policy.access import ADMIN, SCOPES, Principal
 from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import PLANS
+from compatgw.policy.plan import sole
 from compatgw.providers import catalogue, prices
 from compatgw.providers.prices import Prices
 from compatgw.providers.table import PROVIDERS, Provider, generic
@@ -55,6 +57,8 @@ if TYPE_CHECKING:
     from compatgw.state.verify import Accounts, KeyVerifier
     from compatgw.web.identify import Authenticate
 
+# Names are the callers' own: so many are remembered.
+_SOLE = 1024
 DOLLAR = "USD"
 """The currency of the prices that come with the package."""
 
@@ -106,9 +110,11 @@ def house_of(
     deployments, endpoints = deployments_of(settings, environ)
     records = records_of(settings, clock=means.clock, ids=means.ids, providers=tuple(endpoints))
     counters, prices = counters_of(settings), prices_of(settings)
+    directory = directory_of(settings, deployments, prices)
     house = House(
         settings=settings,
-        directory=directory_of(settings, deployments, prices),
+        directory=directory,
+        sole=lru_cache(_SOLE)(partial(sole, directory)),
         keys=PlatformKeys(endpoints),
         patience=patience_of(settings),
         upstream=upstream_of(settings, http_client),

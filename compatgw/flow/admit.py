@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from compatgw.errors import Forbidden, InsufficientQuota, Overloaded, RateLimited, StreamingDisabled
 from compatgw.policy import limits, money
+from compatgw.policy.access import ALL
 from compatgw.policy.needs import needs
 from compatgw.policy.plan import Question, refusal, survey
 from compatgw.state.base import MOST, BadRecord, Bucket, Budget, StateError
+from compatgw.surfaces.extensions import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,10 +69,28 @@ async def admit(call: Call, house: House) -> None:
     """
     if call.stream and not house.settings.streaming:
         raise StreamingDisabled("Streaming is switched off on this gateway. Send the request with 'stream': false.")
-    call.plan = planned(call, house)
-    if not call.plan.targets:
-        raise refusal(call.plan)
+    call.targets = _sole(call, house)
+    if not call.targets:
+        found = planned(call, house)
+        if not found.targets:
+            raise refusal(found)
+        call.targets = found.targets
     await _take(call, house)
+
+
+def _sole(call: Call, house: House) -> tuple[Route, ...]:
+    """The one way to answer the call, where nothing has to be chosen, filtered or left alone: most calls."""
+    caller = call.caller
+    if call.options is not DEFAULT or caller.visible != ALL or caller.models != ALL:
+        return ()
+    found = house.sole(call.request["model"], call.scope, house.settings.unsupported)
+    if not found or not house.health.is_well(found[0].key):
+        return ()
+    context = found[0].candidate.context
+    if context is not None and limits.input_tokens(call.request) > context:
+        # It may not fit; the whole planner looks closer.
+        return ()
+    return found
 
 
 def planned(call: Call, house: House) -> Plan:

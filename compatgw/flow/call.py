@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from compatgw.config import Settings
-    from compatgw.dialects.base import Answer, Outgoing, Piece
+    from compatgw.dialects.base import Answer, Outgoing, Piece, Policy
     from compatgw.errors import GatewayError
     from compatgw.flow.cache import Cache, Wish
     from compatgw.flow.credentials import OwnKeys, PlatformKeys
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from compatgw.flow.tasks import Tasks
     from compatgw.policy.access import Caller
     from compatgw.policy.directory import Directory, Scope
-    from compatgw.policy.plan import Plan, Route
+    from compatgw.policy.plan import Route
     from compatgw.policy.retry import Rules
     from compatgw.providers.prices import Prices
     from compatgw.state.base import Counters, Ledger, Level, Price
@@ -68,6 +68,7 @@ class House:
     Attributes:
         settings: The settings.
         directory: What a model's name can mean.
+        sole: `policy.plan.sole` over that directory; it remembers, because names repeat.
         keys: Where each active provider is reached, with the platform's keys.
         patience: How failed attempts are repeated.
         upstream: The way out.
@@ -89,6 +90,7 @@ class House:
 
     settings: Settings
     directory: Directory
+    sole: Callable[[str, Scope, Policy], tuple[Route, ...]]
     keys: PlatformKeys
     patience: Rules
     upstream: UpstreamClient
@@ -161,7 +163,7 @@ class Call:
         wish: What the caller says of the cache.
         word: Its Idempotency-Key.
         flown: A flight owns the call upstream, and ends it.
-        plan: What it tries, once planned.
+        targets: What it tries, in order, once planned.
         route: Where it goes now.
         server: Where that is reached, with the credential that pays.
         byok: That credential is the team's own.
@@ -185,7 +187,7 @@ class Call:
     wish: Wish = ANYTHING
     word: str | None = None
     flown: bool = False
-    plan: Plan | None = None
+    targets: tuple[Route, ...] = ()
     route: Route | None = None
     retries: int = 0
     server: Endpoint | None = None
@@ -204,11 +206,6 @@ class Call:
         """How long a whole answer may take, or a stream until its first content; all attempts together."""
         timeouts = house.settings.timeouts
         return self.options.timeout or (timeouts.first_byte if self.stream else timeouts.total)
-
-    @property
-    def targets(self) -> tuple[Route, ...]:
-        """All that it may try, in order."""
-        return self.plan.targets if self.plan is not None else ()
 
     @property
     def deployment(self) -> str:

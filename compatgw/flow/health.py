@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from compatgw.errors import UpstreamFailure
+    from compatgw.policy.balance import Average
     from compatgw.state.base import Counters
 
 # Callers name models, and where a provider takes any name there is no end to them.
@@ -110,6 +111,11 @@ class Health:
                 self._turns.popitem(last=False)
         return Live(now=self._clock(), vitals=self._vitals, turn=turn, random=self._random)
 
+    def is_well(self, key: str) -> bool:
+        """True when nothing speaks against calling `key` now."""
+        vitals = self._vitals.get(key)
+        return vitals is None or (not vitals.ejected and (vitals.back is None or vitals.back <= self._clock()))
+
     # --- attempts ---
 
     def began(self, key: str) -> None:
@@ -127,8 +133,7 @@ class Health:
         seen, now = self._of(key), self._clock()
         seen.calls += 1
         average = balance.seen(seen.vitals.average, latency, now)
-        seen.vitals = replace(seen.vitals, average=average)
-        self._update(seen, breaker.succeeded(seen.breaker, now, self._rules), in_flight=-1)
+        self._update(seen, breaker.succeeded(seen.breaker, now, self._rules), in_flight=-1, average=average)
 
     def failed(self, key: str, failure: UpstreamFailure) -> None:
         """The attempt failed."""
@@ -168,12 +173,14 @@ class Health:
             self._seen.move_to_end(key)
         return seen
 
-    def _update(self, seen: Sighting, after: Breaker, *, in_flight: int) -> None:
-        seen.untold = seen.untold or (self._counters.shared and breaker.is_news(seen.breaker, after))
-        seen.breaker = after
-        back = breaker.back(after, self._clock(), self._rules)
-        busy = max(0, seen.vitals.in_flight + in_flight)
-        seen.vitals = self._vitals[seen.key] = replace(seen.vitals, back=back or None, in_flight=busy)
+    def _update(self, seen: Sighting, after: Breaker, *, in_flight: int, average: Average | None = None) -> None:
+        before = seen.vitals
+        if after is not seen.breaker:
+            seen.untold = seen.untold or (self._counters.shared and breaker.is_news(seen.breaker, after))
+            seen.breaker = after
+        back = breaker.back(after, self._clock(), self._rules) or None
+        busy = max(0, before.in_flight + in_flight)
+        seen.vitals = self._vitals[seen.key] = Vitals(back, before.ejected, average or before.average, busy)
 
     # --- other processes ---
 
@@ -188,8 +195,13 @@ class Health:
         for seen in self:
             if seen.untold:
                 state = base64.b64encode(breaker.dumps(seen.breaker)).decode()
-                await self._counters.announce(f"{_WORD} {state} {seen.key}")
+                # Before the wait: what happens meanwhile is told the next time.
                 seen.untold = False
+                try:
+                    await self._counters.announce(f"{_WORD} {state} {seen.key}")
+                except BaseException:
+                    seen.untold = True
+                    raise
         self._cursor, words = await self._counters.announced(self._cursor)
         for word in words:
             kind, _, rest = word.partition(" ")

@@ -77,6 +77,12 @@ async def source(call: Call, house: House) -> Source:
     Raises:
         GatewayError: Nowhere; nothing of it was told.
     """
+    if house.cache is None and not call.stream:
+        found = await (several(call, house) if needs_several(call) else answered(call, house))
+        if isinstance(found, Answer):
+            await _account(call, house, found)
+            return _Known([found], _about(call))
+        raise RuntimeError("a call that is not streamed has a whole answer")
     if house.cache is None:
         return await _Direct.begun(_accounted(call, house))
     return await _shared(call, house, house.cache)
@@ -165,11 +171,7 @@ async def _accounted(call: Call, house: House) -> AsyncGenerator[Batch[Any], Non
     """What the upstream says, counted as it passes and charged before its last bit."""
     found = await (several(call, house) if needs_several(call) else answered(call, house))
     if isinstance(found, Answer):
-        call.usage = found.completion.get("usage")
-        for choice in found.completion["choices"]:
-            delivered(call, choice["message"])
-        call.complete = True
-        await charge(call, house)
+        await _account(call, house, found)
         yield Batch([found], True, _about(call))
         return
     call.first_token = house.monotonic() - call.started
@@ -199,6 +201,16 @@ async def _accounted(call: Call, house: House) -> AsyncGenerator[Batch[Any], Non
         raise
     finally:
         await found.aclose()
+
+
+async def _account(call: Call, house: House, answer: Answer) -> None:
+    """Notes what a whole answer came to, and charges it."""
+    call.usage = answer.completion.get("usage")
+    if call.usage is None:
+        for choice in answer.completion["choices"]:
+            delivered(call, choice["message"])
+    call.complete = True
+    await charge(call, house)
 
 
 def _count(call: Call, pieces: list[Piece]) -> None:

@@ -225,6 +225,14 @@ def plan(question: Question, directory: Directory, live: Live) -> Plan:
     return found
 
 
+def sole(directory: Directory, model: str, scope: Scope, unsupported: Policy) -> tuple[Route, ...]:
+    """The one way to call `model`, where there is just one and so nothing to choose; else nothing."""
+    candidates, _ = directory.meaning(model, scope)
+    if len(candidates) != 1:
+        return ()
+    return (Route(candidates[0], candidates[0].target(unsupported), "asked"),)
+
+
 def survey(question: Question, directory: Directory, live: Live) -> Plan:
     """As `plan`, but one without targets is no error: it is to be looked at, or waited for."""
     left_out: list[LeftOut] = []

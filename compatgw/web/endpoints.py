@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from compatgw.web.visit import Visit
 
 
+# Most requests have none of them.
+_WISHES = frozenset({b"x-on-unsupported", b"x-cache", b"x-cache-ttl", b"idempotency-key", b"x-gateway-explain"})
+
+
 async def chat_completions(site: Site, visit: Visit) -> None:
     """`POST /v1/chat/completions`."""
     caller = await site.identify(visit)
@@ -31,17 +35,27 @@ async def chat_completions(site: Site, visit: Visit) -> None:
     with site.capacity:
         started = site.house.monotonic()
         request, options = chat.parse(await visit.body())
-        if (policy := visit.header("x-on-unsupported")) is not None:
-            options = extensions.from_headers(options, {"x-on-unsupported": policy})
         ticket = Ticket(f"call_{site.house.ids()}")
         call = Call(visit.id, request, options, caller, scope_of(site, visit), visit.patience, started, ticket)
-        call.wish = cache.wish(visit.header("x-cache"), visit.header("x-cache-ttl"))
-        call.word = idempotency.wanted(visit.header("idempotency-key"), stream=call.stream)
-        if visit.header("x-gateway-explain") == "1":
-            await document(visit, explain(planned(call, site.house)))
-            return
+        if visit.has_any(_WISHES):
+            _hear(visit, call)
+            if visit.header("x-gateway-explain") == "1":
+                await document(visit, explain(planned(call, site.house)))
+                return
         with visit.watch():
             await run(call, site.house, visit)
+
+
+def _hear(visit: Visit, call: Call) -> None:
+    """What the request's headers say of the call.
+
+    Raises:
+        InvalidRequest: One of them has a value that it does not take.
+    """
+    if (policy := visit.header("x-on-unsupported")) is not None:
+        call.options = extensions.from_headers(call.options, {"x-on-unsupported": policy})
+    call.wish = cache.wish(visit.header("x-cache"), visit.header("x-cache-ttl"))
+    call.word = idempotency.wanted(visit.header("idempotency-key"), stream=call.stream)
 
 
 async def models(site: Site, visit: Visit) -> None:

@@ -89,6 +89,10 @@ class Visit:
         value = self._headers.get(name.encode("latin-1"))
         return value.decode("latin-1") if value is not None else None
 
+    def has_any(self, names: frozenset[bytes]) -> bool:
+        """True when the request has one of these headers, in lower case."""
+        return not names.isdisjoint(self._headers)
+
     def query(self) -> dict[str, str]:
         """The members of the query string; the last of equal names."""
         return dict(parse_qsl(self.scope.get("query_string", b"").decode("latin-1"), keep_blank_values=True))
