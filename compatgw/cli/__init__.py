@@ -40,6 +40,7 @@ SERVING: Mapping[str, Place] = MappingProxyType(
         "serve": Place("serve", "serve", "Run the gateway."),
         "demo": Place("serve", "demo", "Try the gateway offline: four fake providers, no key, no network."),
         "check": Place("serve", "check", "Read the settings and say what they mean, without serving."),
+        "explain": Place("explain", "explain", "Say where a chat request would go, and why; nobody is called."),
     }
 )
 MANAGING: Mapping[str, Place] = MappingProxyType(

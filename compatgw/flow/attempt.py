@@ -13,17 +13,23 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from compatgw.dialects import assemble
 from compatgw.dialects.base import Answer, Context, Piece
-from compatgw.errors import NotFound, UpstreamFailure, UpstreamTimeout
+from compatgw.errors import Blame, NotFound, UpstreamFailure, UpstreamTimeout
 from compatgw.upstream.client import failed, read_all, read_refusal
 from compatgw.upstream.transport import TransportFailed
 from compatgw.wire.sse import EventTooLarge
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from compatgw.dialects.base import ChatCodec, Outgoing, StreamDecoder
     from compatgw.errors import GatewayError
     from compatgw.flow.call import Call, House
     from compatgw.upstream.client import Endpoint
     from compatgw.upstream.transport import Reply
+
+
+LEFT = UpstreamFailure("The client left before the end.", blame=Blame.CALLER)
+"""Stands for a stream that was not read to its end, through no fault of its upstream."""
 
 
 class Stream(Protocol):
@@ -53,16 +59,28 @@ class Live:
         held: What came until its first content.
     """
 
-    __slots__ = ("_call", "_decoder", "_endpoint", "_reply", "_seconds", "held", "over")
+    __slots__ = ("_call", "_decoder", "_ended", "_endpoint", "_reply", "_seconds", "held", "over")
 
     def __init__(self, call: Call, endpoint: Endpoint, reply: Reply, decoder: StreamDecoder, seconds: float) -> None:
         self._call = call
+        self._ended: Callable[[UpstreamFailure | None], None] | None = None
         self._endpoint = endpoint
         self._reply = reply
         self._decoder = decoder
         self._seconds = seconds
         self.held: list[Piece] = []
         self.over = False
+
+    def when_ended(self, tell: Callable[[UpstreamFailure | None], None]) -> None:
+        """Tells how it ended, once: None for its real end, its failure, or the one that it was left for."""
+        self._ended = tell
+        if self.over:
+            self._end(None)
+
+    def _end(self, failure: UpstreamFailure | None) -> None:
+        if self._ended is not None:
+            tell, self._ended = self._ended, None
+            tell(failure)
 
     async def next(self, seconds: float | None = None) -> list[Piece]:
         """The next chunks, perhaps none; `over` tells when these were the last.
@@ -73,6 +91,16 @@ class Live:
         Raises:
             UpstreamFailure: The stream failed, stopped, or ended before its protocol allows it.
         """
+        try:
+            pieces = await self._read(seconds)
+        except UpstreamFailure as failure:
+            self._end(failure)
+            raise
+        if self.over:
+            self._end(None)
+        return pieces
+
+    async def _read(self, seconds: float | None) -> list[Piece]:
         try:
             with self._call.patience.within(self._seconds if seconds is None else seconds, self._stopped):
                 data = await self._reply.chunk()
@@ -105,6 +133,7 @@ class Live:
 
     async def aclose(self) -> None:
         """Ends the call upstream."""
+        self._end(LEFT)
         await self._reply.aclose()
 
     def _stopped(self) -> GatewayError:

@@ -17,15 +17,15 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from compatgw.dialects.base import Answer
 from compatgw.errors import Blame, Forbidden, UpstreamFailure, UpstreamTimeout
 from compatgw.flow.admit import hold, may_cost, not_priced, pays
-from compatgw.flow.attempt import attempt
+from compatgw.flow.attempt import LEFT, attempt
 from compatgw.flow.credentials import refused
 from compatgw.policy import retry
 from compatgw.policy.retry import Move
 
 if TYPE_CHECKING:
-    from compatgw.dialects.base import Answer
     from compatgw.errors import GatewayError
     from compatgw.flow.attempt import Live
     from compatgw.flow.call import Call, House
@@ -153,8 +153,22 @@ class _Attempts:
         except BaseException:
             house.health.left(key)
             raise
-        house.health.answered(key, house.monotonic() - began)
+        latency = house.monotonic() - began
+        if isinstance(found, Answer):
+            house.health.answered(key, latency)
+        else:
+            # How a stream went is known at its end.
+            found.when_ended(lambda failure: self._ended(key, latency, failure))
         return found
+
+    def _ended(self, key: str, latency: float, failure: UpstreamFailure | None) -> None:
+        health = self._house.health
+        if failure is None:
+            health.answered(key, latency)
+        elif failure is LEFT:
+            health.left(key)
+        else:
+            health.failed(key, failure)
 
     def _compare(self) -> None:
         keys = {route.key for route in self._call.targets if not route.fallback}

@@ -129,19 +129,23 @@ class Health:
         self._update(seen, breaker.released(seen.breaker, now, self._rules), in_flight=-1)
 
     def answered(self, key: str, latency: float) -> None:
-        """The attempt was answered `latency` seconds after it began: by a whole answer, or a stream's first content."""
+        """The attempt was answered: by a whole answer `latency` seconds after it began, or by a stream to its
+        end, whose first content came then.
+        """
         seen, now = self._of(key), self._clock()
         seen.calls += 1
         average = balance.seen(seen.vitals.average, latency, now)
         self._update(seen, breaker.succeeded(seen.breaker, now, self._rules), in_flight=-1, average=average)
 
     def failed(self, key: str, failure: UpstreamFailure) -> None:
-        """The attempt failed."""
-        self._note(key, failure, in_flight=-1)
-
-    def broke(self, key: str, failure: UpstreamFailure) -> None:
-        """A stream that had been answered failed after its first content."""
-        self._note(key, failure, in_flight=0)
+        """The attempt failed, be it a stream after its first content."""
+        seen, now = self._of(key), self._clock()
+        seen.calls += 1
+        if failure.blame not in _NOT_THEIRS:
+            seen.errors += 1
+            seen.last_error_at, seen.last_error = now, failure.code
+        after = breaker.failed(seen.breaker, now, failure.blame, failure.retry_after, self._rules)
+        self._update(seen, after, in_flight=-1)
 
     def compare(self, keys: Collection[str]) -> None:
         """Leaves out of these, all deployments of one model, those that fail much more than the others."""
@@ -151,15 +155,6 @@ class Health:
             seen = self._of(key)
             if seen.vitals.ejected != (key in out):
                 seen.vitals = self._vitals[key] = replace(seen.vitals, ejected=key in out)
-
-    def _note(self, key: str, failure: UpstreamFailure, in_flight: int) -> None:
-        seen, now = self._of(key), self._clock()
-        seen.calls += in_flight != 0
-        if failure.blame not in _NOT_THEIRS:
-            seen.errors += 1
-            seen.last_error_at, seen.last_error = now, failure.code
-        after = breaker.failed(seen.breaker, now, failure.blame, failure.retry_after, self._rules)
-        self._update(seen, after, in_flight=in_flight)
 
     def _of(self, key: str) -> Sighting:
         seen = self._seen.get(key)

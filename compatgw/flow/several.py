@@ -87,6 +87,9 @@ class _Part:
         finally:
             self.call.patience.close()
         if self.head.done():
+            # Another part failed meanwhile, and nobody waits for this one.
+            if isinstance(found, Live):
+                await found.aclose()
             return
         self.head.set_result(found)
         if isinstance(found, Live):

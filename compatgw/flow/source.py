@@ -192,8 +192,6 @@ async def _accounted(call: Call, house: House) -> AsyncGenerator[Batch[Any], Non
     except UpstreamFailure as failure:
         if call.server is not None:
             failure.message = call.server.redact(failure.message)
-        if call.route is not None:
-            house.health.broke(call.route.key, failure)
         raise
     except (GeneratorExit, asyncio.CancelledError):
         if not found.over:
