@@ -154,7 +154,8 @@ class RedisCounters:
             newest = await self._answer(redis.xrevrange(name, count=1))
             return (str(newest[0][0], "ascii") if newest else "0-0"), ()
         found = await self._answer(redis.xrange(name, min=f"({cursor}"))
-        words = tuple(fields[b"w"].decode("utf-8", "surrogatepass") for _, fields in found)
+        # Others may have written here, too: what is no word of ours is nobody's news.
+        words = tuple(word for _, fields in found if (word := _word(fields.get(b"w"))) is not None)
         return (str(found[-1][0], "ascii") if found else cursor), words
 
     async def ping(self) -> None:
@@ -216,6 +217,13 @@ def _client(url: str, timeout: float, connections: int) -> _Client:
         retry=Retry(NoBackoff(), 1, supported_errors=(exceptions.ConnectionError,)),
     )
     return _Client(Redis.from_pool(pool))
+
+
+def _word(data: bytes | None) -> str | None:
+    try:
+        return None if data is None else data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return None
 
 
 def _encoded(text: str) -> bytes:

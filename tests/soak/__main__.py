@@ -15,12 +15,14 @@ from typing import NoReturn
 
 from tests.bench.processes import BenchError
 from tests.soak.crash import run_crash
+from tests.soak.disconnects import run_disconnects
 from tests.soak.kill import run_kill
 from tests.soak.limits import run_limits
 from tests.soak.outage import run_outage
 from tests.soak.revoke import run_revoke
 from tests.soak.rig import Options
 from tests.soak.verdict import Verdict
+from tests.soak.wall import run_wall
 from tests.soak.wallet import run_wallet
 
 RUNS: Mapping[str, Callable[[Verdict, Options], Coroutine[None, None, None]]] = MappingProxyType(
@@ -31,6 +33,8 @@ RUNS: Mapping[str, Callable[[Verdict, Options], Coroutine[None, None, None]]] = 
         "revoke": run_revoke,
         "outage": run_outage,
         "crash": run_crash,
+        "disconnects": run_disconnects,
+        "wall": run_wall,
     }
 )
 
@@ -45,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     told.add_argument("--seeds", type=int, default=usual.seeds, help="seeds that wallet tries (default: %(default)s)")
     told.add_argument("--times", type=int, default=usual.times, help="of kill and revoke (default: %(default)s)")
     told.add_argument("--away", type=float, default=usual.away, help="seconds of an outage (default: %(default)s)")
+    told.add_argument(
+        "--disconnects", type=int, default=usual.disconnects, help="clients that leave (default: %(default)s)"
+    )
     told.add_argument("--logs", metavar="FOLDER", help="keep what the processes logged there")
     return told
 

@@ -407,3 +407,17 @@ def test_a_loop_for_each_call_works_and_leaves_nothing(redis_url: str) -> None:
     for _ in range(3):
         assert asyncio.run(counters.take("a", [(REQUESTS, 1)])).admitted
     assert list(counters._clients) == []
+
+
+async def test_what_others_have_written_among_the_words_is_passed_over(redis_url: str) -> None:
+    """A server may be shared: an entry without a word, or with bytes that are none, stops nobody."""
+    shared = RedisCounters(redis_url)
+    cursor, _ = await shared.announced("")
+    redis = (await shared._client()).redis
+    for fields in ({"x": b"1"}, {"w": b"\xff\xfe"}):
+        await redis.xadd(shared._name("announced"), fields)
+    await shared.announce("ours")
+    _, words = await shared.announced(cursor)
+    await shared.aclose()
+
+    assert words == ("ours",)
