@@ -143,3 +143,9 @@ def test_a_plan_that_does_not_exist_is_no_licence(where: str) -> None:
         )
 
     assert raised.value.code == "plan_missing"
+
+
+def test_who_may_passes() -> None:
+    """Without a word."""
+    require_scope(caller(account=account()), "chat")
+    require_model(caller(models=("gpt-*",)), ("gpt-4o",))

@@ -25,6 +25,7 @@ from compatgw.policy.limits import (
     reserved_tokens,
     retry_after,
     shown,
+    tokens_of,
     wait_for,
 )
 from compatgw.state.base import Account, Bucket, Identity, Key, Lease, Level, Limits, Plan, Team, Verdict
@@ -285,3 +286,16 @@ def test_about_how_many_tokens_a_request_has(request_: Any, tokens: int) -> None
 def test_what_is_reserved_for_the_answer(members: dict[str, Any], model_output: int | None, expected: int) -> None:
     """What was asked for, at most the cap and what the model writes, for each choice."""
     assert reserved_tokens(asking("", **members), 4096, model_output) == 4 + expected
+
+
+def test_claims_without_limits_are_empty() -> None:
+    """Then nobody has to be asked; any bucket or lease changes that."""
+    assert Claims("t", (), (), ()).empty
+    assert not Claims("t", (MINUTE,), (), ()).empty
+    assert not Claims("t", (), (), (Lease("c", 1),)).empty
+
+
+@given(st.integers(0, 10**9))
+def test_an_answers_tokens_are_a_quarter_of_its_characters(characters: int) -> None:
+    """Rounded up: what was said is never nothing."""
+    assert 0 <= tokens_of(characters) * 4 - characters < 4

@@ -16,7 +16,7 @@ from compatgw.policy.balance import Average
 from compatgw.policy.directory import Candidate, OwnModel, resolve
 from compatgw.policy.needs import Needs
 from compatgw.policy.ordering import price
-from compatgw.policy.plan import LeftOut, Vitals, plan, refusal
+from compatgw.policy.plan import LeftOut, Vitals, plan, refusal, sole
 from compatgw.policy.retry import Move
 from compatgw.providers.prices import Prices
 from compatgw.state.base import Price
@@ -568,3 +568,12 @@ def test_thread_33_nothing_is_retried_or_spread_unasked() -> None:
     assert question.options.retries is None
     for turn, drawn in enumerate((0.0, 0.5, 0.99)):
         assert targets(look(ABC, question, live(turn=turn, random=partial(float, drawn)))) == ["a", "b", "c"]
+
+
+def test_one_way_is_a_plan_by_itself() -> None:
+    """Of one candidate there is nothing to choose; of several, or none, there is no sole way."""
+    one, two = world(model("a")), world(model("a"), model("b"))
+    (route,) = sole(one, "a/m", None, "hints")
+
+    assert (route.key, route.why, route.target.unsupported) == ("a/m", "asked", "hints")
+    assert sole(two, "code", None, "hints") == sole(one, "nobody/x", frozenset(), "hints") == ()
