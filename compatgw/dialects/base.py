@@ -3,9 +3,12 @@
 A codec gathers four functions of one endpoint in one protocol:
 
     encode(request, target)      hub request      -> Outgoing (bytes to send, what was left out)
-    decode(body, context)        whole answer     -> Answer
-    stream(context)              a new decoder for one stream: feed(bytes), finish()
+    decode(body, context)        whole answer     -> Answer (chat) or Result (every other endpoint)
+    stream(context)              a new decoder for one stream: feed(bytes), finish(); Pieces or Parts
     error(status, headers, body) a refusal        -> UpstreamFailure
+
+Two kinds of codecs: of the hub's own requests (`chat`, `embeddings`, ...), which every client's surface is
+translated to; and native ones, which take a client's request as it came to an upstream of the very same protocol.
 
 All of them are pure and keep no state between calls; a decoder lives as long as its stream.
 Framing and content type are fields of the codec, never an `if` elsewhere.
@@ -18,13 +21,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from compatgw.errors import UnsupportedParameter
 
 if TYPE_CHECKING:
     from compatgw.errors import UpstreamFailure
-    from compatgw.wire.chat import ChatChunk, ChatCompletion, ChatRequest
+    from compatgw.wire.chat import ChatChunk, ChatCompletion, ChatRequest, Usage
 
 Policy = Literal["hints", "drop", "reject"]
 """What happens to a member that an upstream cannot carry (`unsupported` in the configuration)."""
@@ -115,6 +118,20 @@ class Target:
     unsupported: Policy = "hints"
 
 
+class Native(NamedTuple):
+    """A client's request as it came, for upstreams of its own protocol.
+
+    Attributes:
+        surface: Whose protocol: `messages`, `responses`.
+        body: All members, those of the gateway taken out. Not to be changed.
+        headers: Of the protocol, such as `anthropic-beta`, in lower case.
+    """
+
+    surface: str
+    body: Mapping[str, Any]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class Outgoing(NamedTuple):
     """A request ready to be signed and sent. Printable: it never holds a credential.
 
@@ -153,17 +170,61 @@ class Context(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A whole answer; `raw` holds the upstream's own bytes when they need no change at all."""
+    """A whole answer of a chat model.
+
+    Attributes:
+        completion: The answer, as a hub completion.
+        raw: The upstream's own bytes when they are that very completion and need no change at all.
+        native: The upstream's own bytes when the client speaks its protocol, which is not the hub's.
+    """
 
     completion: ChatCompletion
     raw: bytes | None = None
+    native: bytes | None = None
 
 
 class Piece(NamedTuple):
-    """A chunk of a streamed answer; `raw` as in `Answer` (JSON without framing)."""
+    """A chunk of a streamed answer; `raw` as in `Answer` (JSON without framing).
+
+    `native` holds whole frames for a client that speaks the upstream's protocol; such a piece may be a chunk
+    with nothing in it.
+    """
 
     chunk: ChatChunk
     raw: bytes | None = None
+    native: bytes | None = None
+
+
+class Result(NamedTuple):
+    """A whole answer of any other endpoint.
+
+    Attributes:
+        body: As the client gets it, where it is JSON.
+        usage: What it came to, None when nobody says.
+        data: As the client gets it, where it is not JSON, or is JSON that needs no change.
+        type: Content type of `data`.
+        images: Images that were made.
+    """
+
+    body: Mapping[str, Any]
+    usage: Usage | None = None
+    data: bytes | None = None
+    type: str = "application/json"
+    images: int = 0
+
+
+class Part(NamedTuple):
+    """Bytes of any other endpoint's answer that comes bit by bit: whole frames of a stream, or a bit of a sound.
+
+    Attributes:
+        data: As the client gets them.
+        usage: What the whole answer came to, on the part that says so.
+        images: Images that were completed with it.
+    """
+
+    data: bytes
+    usage: Usage | None = None
+    images: int = 0
 
 
 class StreamDecoder(Protocol):
@@ -179,7 +240,7 @@ class StreamDecoder(Protocol):
         """True once the protocol's own end was read: nothing more needs to be received."""
         ...
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> list[Any]:
         """Chunks that `data` completes.
 
         Raises:
@@ -187,7 +248,7 @@ class StreamDecoder(Protocol):
         """
         ...
 
-    def finish(self) -> list[Piece]:
+    def finish(self) -> list[Any]:
         """The last chunks, when the upstream has closed the stream.
 
         Raises:
@@ -196,24 +257,72 @@ class StreamDecoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ChatCodec:
-    """Chat completions in one protocol; `n` tells whether one call can give several choices."""
+Asked = TypeVar("Asked", contravariant=True)
+Whole = TypeVar("Whole", covariant=True)
 
-    encode: Callable[[ChatRequest, Target], Outgoing]
-    decode: Callable[[bytes, Context], Answer]
-    stream: Callable[[Context], StreamDecoder]
+
+def unstreamed(context: Context) -> StreamDecoder:
+    """The stream of an endpoint that has none: whoever asks for it has not read the request."""
+    raise RuntimeError(f"{context.target.provider} was asked for a stream where there is none")
+
+
+@dataclass(frozen=True, slots=True)
+class Codec(Generic[Asked, Whole]):
+    """One endpoint in one protocol.
+
+    Attributes:
+        encode, decode, error: As above.
+        stream: A new decoder for one stream.
+        stream_type: Content type of its streams; "" where any will do.
+        n: One call can give several choices.
+        most: Inputs (texts, documents) that one call takes; None: any number.
+    """
+
+    encode: Callable[[Asked, Target], Outgoing]
+    decode: Callable[[bytes, Context], Whole]
     error: Callable[[int, Mapping[str, str], bytes, Target], UpstreamFailure]
+    stream: Callable[[Context], StreamDecoder] = unstreamed
     stream_type: str = "text/event-stream"
     n: bool = True
+    most: int | None = None
+
+
+if TYPE_CHECKING:
+    MediaCodec = Codec[Any, Result]
+    NativeCodec = Codec[Native, Answer]
+
+
+class ChatCodec(Codec["ChatRequest", Answer]):
+    """Chat completions in one protocol."""
+
+
+def _no_natives() -> Mapping[str, NativeCodec]:
+    return MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """A wire protocol that upstreams speak. An absent codec is an endpoint it does not have."""
+    """A wire protocol that upstreams speak. An absent codec is an endpoint it does not have.
+
+    Attributes:
+        name: What configurations call it.
+        chat, completions, embeddings, images, edits, speech, transcriptions, translations, moderations, rerank:
+            Codecs of the hub's requests.
+        native: Codecs of surfaces that are this very protocol, by the surface's name: `messages`, `responses`.
+    """
 
     name: str
     chat: ChatCodec | None = None
+    completions: MediaCodec | None = None
+    embeddings: MediaCodec | None = None
+    images: MediaCodec | None = None
+    edits: MediaCodec | None = None
+    speech: MediaCodec | None = None
+    transcriptions: MediaCodec | None = None
+    translations: MediaCodec | None = None
+    moderations: MediaCodec | None = None
+    rerank: MediaCodec | None = None
+    native: Mapping[str, NativeCodec] = field(default_factory=_no_natives)
 
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = MappingProxyType(
