@@ -24,10 +24,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from compatgw.errors import UnsupportedParameter
+from compatgw.wire.chat import ChatRequest
 
 if TYPE_CHECKING:
     from compatgw.errors import UpstreamFailure
-    from compatgw.wire.chat import ChatChunk, ChatCompletion, ChatRequest, Usage
+    from compatgw.wire.chat import ChatChunk, ChatCompletion, Usage
+    from compatgw.wire.native import Native
 
 Policy = Literal["hints", "drop", "reject"]
 """What happens to a member that an upstream cannot carry (`unsupported` in the configuration)."""
@@ -116,20 +118,6 @@ class Target:
     max_output: int | None = None
     traits: Mapping[str, Any] = field(default_factory=_empty)
     unsupported: Policy = "hints"
-
-
-class Native(NamedTuple):
-    """A client's request as it came, for upstreams of its own protocol.
-
-    Attributes:
-        surface: Whose protocol: `messages`, `responses`.
-        body: All members, those of the gateway taken out. Not to be changed.
-        headers: Of the protocol, such as `anthropic-beta`, in lower case.
-    """
-
-    surface: str
-    body: Mapping[str, Any]
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Outgoing(NamedTuple):
@@ -288,11 +276,12 @@ class Codec(Generic[Asked, Whole]):
 
 
 if TYPE_CHECKING:
+    # Of endpoints that are not chat, and of native requests.
     MediaCodec = Codec[Any, Result]
     NativeCodec = Codec[Native, Answer]
 
 
-class ChatCodec(Codec["ChatRequest", Answer]):
+class ChatCodec(Codec[ChatRequest, Answer]):
     """Chat completions in one protocol."""
 
 

@@ -12,34 +12,26 @@ What does not live here: the shapes (`wire/chat.py`), translation (`dialects/`),
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 
 from compatgw.errors import InvalidRequest
 from compatgw.surfaces import extensions
+from compatgw.surfaces.base import Parsed, Surface, decode, envelope, explain
 from compatgw.wire.chat import ChatRequest
+from compatgw.wire.sse import DONE, frame
 
 if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
+    from collections.abc import Sequence
 
     from compatgw.dialects.base import Answer, Piece
-    from compatgw.surfaces.extensions import CallOptions
+    from compatgw.errors import GatewayError
+    from compatgw.surfaces.base import View
 
-MAX_DEPTH = 200
-_ORJSON_DEPTH = 254
-# Keys are the caller's own, and may be as long as its body.
-_PATH = 256
 _PART_ALIASES = {"input_text": "text", "output_text": "text", "input_image": "image_url"}
 _REASONING = ("reasoning_content", "reasoning", "reasoning_details", "thinking_blocks")
-
-
-class Parsed(NamedTuple):
-    """A validated request, without the gateway's own members, which are `options`."""
-
-    request: ChatRequest
-    options: CallOptions
 
 
 @cache
@@ -54,43 +46,15 @@ def parse(body: bytes) -> Parsed:
     Raises:
         InvalidRequest: Not JSON (`invalid_json`), or the first thing wrong in it, with its path as `param`.
     """
-    value, options = extensions.claim(_decode(body))
+    value, options = extensions.claim(decode(body))
     _tidy(value)
     try:
         request = validator().validate_python(value, strict=True)
     except ValidationError as error:
-        raise _explain(error.errors(include_url=False)[0]) from None
+        raise explain(error.errors(include_url=False)[0]) from None
     if "top_logprobs" in request and request["top_logprobs"] and not request.get("logprobs"):
         raise InvalidRequest("'top_logprobs' needs 'logprobs' to be true.", param="top_logprobs")
     return Parsed(request, options)
-
-
-def _decode(body: bytes) -> dict[str, Any]:
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            f"The body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}.", code="invalid_json"
-        ) from None
-    if not isinstance(value, dict):
-        raise InvalidRequest("The body must be a JSON object.", code="invalid_type")
-    # Depth can only be over the limit with that many brackets; only then is it worth measuring.
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _too_deep(value):
-        raise InvalidRequest(
-            f"The body nests more than {MAX_DEPTH} levels of objects and lists. Flatten it.", code="invalid_json"
-        )
-    return value
-
-
-def _too_deep(value: Any) -> bool:
-    # orjson refuses to write more than 254 levels: 54 levels around the value make that 200.
-    for _ in range(_ORJSON_DEPTH - MAX_DEPTH):
-        value = [value]
-    try:
-        orjson.dumps(value)
-    except orjson.JSONEncodeError:
-        return True
-    return False
 
 
 # --- what real clients send ------------------------------------------------------------------
@@ -214,59 +178,6 @@ def _tidy_tool(tool: Any) -> Any:
     return tool
 
 
-# --- what is wrong with a request ------------------------------------------------------------
-
-
-def _explain(problem: ErrorDetails) -> InvalidRequest:
-    kind = problem["type"]
-    location = [part for part in problem["loc"] if not (isinstance(part, str) and part.startswith("<"))]
-    context = problem.get("ctx", {})
-    by = str(context.get("discriminator", ""))
-    if kind.startswith("union_tag"):
-        if "by_kind" not in by and "by_choice" not in by and isinstance(problem["input"], dict):
-            location.append("role" if "by_role" in by else "type")
-            if kind == "union_tag_not_found" and location[-1] not in problem["input"]:
-                kind = "missing"
-        elif kind == "union_tag_not_found":
-            kind = "union_type"
-    param = _path(location)
-    where = f"'{param}'"
-    if kind == "missing":
-        return InvalidRequest(f"Missing required parameter: {where}.", param=param, code="missing_parameter")
-    if kind == "union_tag_invalid":
-        allowed = str(context.get("expected_tags", "")).replace("'<", "'").replace(">'", "'")
-        got = str(context.get("tag", "")).strip("<>")
-        return InvalidRequest(f"Invalid value for {where}: '{got[:64]}'. Supported values are: {allowed}.", param=param)
-    if kind.endswith("_type") or kind in ("int_from_float", "union_tag_not_found"):
-        got = _kind_of(problem["input"])
-        return InvalidRequest(
-            f"Invalid type for {where}: got {got}. {_sentence(problem['msg'])}", param=param, code="invalid_type"
-        )
-    return InvalidRequest(f"Invalid value for {where}. {_sentence(problem['msg'])}", param=param)
-
-
-def _path(location: list[str | int]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}" if path else part
-    return path if len(path) <= _PATH else path[: _PATH - 3] + "..."
-
-
-def _sentence(message: str) -> str:
-    if message.startswith("Unable to extract tag"):
-        return "A string, a list or an object is expected here."
-    return message.replace("Input should", "It should").rstrip(".") + "."
-
-
-def _kind_of(value: Any) -> str:
-    if value is None:
-        return "null"
-    for kind, name in ((bool, "a boolean"), (int, "an integer"), (float, "a number"), (str, "a string")):
-        if isinstance(value, kind):
-            return name
-    return "a list" if isinstance(value, list) else "an object"
-
-
 # --- answers ---------------------------------------------------------------------------------
 
 
@@ -307,3 +218,47 @@ def render_chunk(piece: Piece, *, model: str | None = None, exclude_reasoning: b
 
 def _without_reasoning(message: Any) -> dict[str, Any]:
     return {name: value for name, value in message.items() if name not in _REASONING}
+
+
+class ChatFace:
+    """How a client of chat completions is told its answer."""
+
+    __slots__ = ("_exclude", "_model", "_usage")
+
+    stream_type = "text/event-stream"
+
+    def __init__(self, parsed: Parsed, view: View) -> None:
+        request: ChatRequest = parsed.request
+        self._model = request["model"] if view.echo else None
+        self._exclude = parsed.options.exclude_reasoning
+        self._usage = bool(request.get("stream_options", {}).get("include_usage"))
+
+    def whole(self, answer: Answer) -> bytes:
+        """The body of a whole answer."""
+        return render(answer, model=self._model, exclude_reasoning=self._exclude)
+
+    def begin(self) -> bytes:
+        """Nothing."""
+        return b""
+
+    def events(self, pieces: Sequence[Piece]) -> bytes:
+        """The frames of `pieces`; usage is passed on only to a client that asked for it."""
+        out = []
+        for piece in pieces:
+            if not self._usage and not piece.chunk["choices"] and piece.chunk.get("usage"):
+                continue
+            data = render_chunk(piece, model=self._model, exclude_reasoning=self._exclude)
+            if data is not None:
+                out.append(frame(data))
+        return out[0] if len(out) == 1 else b"".join(out)
+
+    def end(self) -> bytes:
+        """`[DONE]`."""
+        return DONE
+
+    def failed(self, error: GatewayError) -> bytes:
+        """An event with the error envelope."""
+        return frame(orjson.dumps(error.envelope()))
+
+
+CHAT = Surface(name="chat", scope="chat", codec="chat", parse=parse, face=ChatFace, envelope=envelope)

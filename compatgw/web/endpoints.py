@@ -34,7 +34,7 @@ async def chat_completions(site: Site, visit: Visit) -> None:
     access.require_scope(caller, "chat")
     with site.capacity:
         started = site.house.monotonic()
-        request, options = chat.parse(await visit.body())
+        request, options, *_ = chat.parse(await visit.body())
         ticket = Ticket(f"call_{site.house.ids()}")
         call = Call(visit.id, request, options, caller, scope_of(site, visit), visit.patience, started, ticket)
         if visit.has_any(_WISHES):

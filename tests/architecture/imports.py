@@ -61,7 +61,7 @@ FLOOR_OF: Mapping[str, Mapping[str, int]] = {
 # Files that the members of a folder have in common, and the one that lists the members.
 SHARED: Mapping[str, frozenset[str]] = {
     "dialects": frozenset({"base", "chunks", "failure", "media", "ids", "assemble"}),
-    "surfaces": frozenset({"extensions"}),
+    "surfaces": frozenset({"base", "extensions"}),
     "fakes": frozenset({"answer", "base", "delivery", "form", "jsonschema", "media", "quota", "scripted", "shape"}),
 }
 LISTS_MEMBERS = "table"

@@ -70,7 +70,7 @@ class _Bench:
     def __init__(self, app: Gateway, key: str) -> None:
         self._app = app
         self._house = app._house
-        self._request, self._options = chat.parse(_BODY)
+        self._request, self._options, *_ = chat.parse(_BODY)
         headers = [(b"host", b"x"), (b"authorization", b"Bearer " + key.encode())]
         scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers}
         self._visit = Visit(scope, _nothing, _nothing, app.settings, "req_bench")
