@@ -13,6 +13,7 @@ import importlib.util
 import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,9 +34,10 @@ from compatgw.policy.access import ADMIN, SCOPES, Principal
 from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import PLANS
 from compatgw.policy.plan import sole
-from compatgw.providers import catalogue, prices
+from compatgw.providers import address, auth, catalogue, prices
 from compatgw.providers.prices import Prices
-from compatgw.providers.table import PROVIDERS, Provider, generic
+from compatgw.providers.row import Provider
+from compatgw.providers.table import PROVIDERS, generic
 from compatgw.state.base import BadRecord, Plan, Price, StateError
 from compatgw.state.memory import MemoryCounters
 from compatgw.state.opening import open_counters, open_ledger
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
 
 # Names are the callers' own: so many are remembered.
 _SOLE = 1024
+# What calls are signed for where a row does not say.
+_SERVICE = "bedrock"
 DOLLAR = "USD"
 """The currency of the prices that come with the package."""
 
@@ -116,7 +120,7 @@ def house_of(
         directory=directory,
         sole=lru_cache(_SOLE)(partial(sole, directory)),
         keys=PlatformKeys(endpoints),
-        patience=patience_of(settings),
+        retries=retries_of(settings),
         upstream=upstream_of(settings, http_client),
         health=Health(counters, clock=means.clock, random=means.random, rules=breaker_of(settings)),
         counters=counters,
@@ -203,7 +207,7 @@ def records_of(
     )
 
 
-def patience_of(settings: Settings) -> retry.Rules:
+def retries_of(settings: Settings) -> retry.Rules:
     """How failed attempts are repeated."""
     own = settings.retries
     return retry.Rules(base=own.base, cap=own.cap, longest_wait=own.longest_wait)
@@ -370,9 +374,7 @@ def deployments_of(
         ConfigError: One of them cannot be reached as it is set.
     """
     wanted = dict(settings.providers) or {
-        row.name: ProviderSettings()
-        for row in PROVIDERS.values()
-        if row.base_url and not row.local and _secret(row, environ)
+        row.name: ProviderSettings() for row in PROVIDERS.values() if address.awake(row, environ)
     }
     deployments, endpoints = {}, {}
     for name, own in wanted.items():
@@ -390,20 +392,17 @@ def deployments_of(
 def _endpoint(name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str]) -> Endpoint:
     if own.app is not None and not callable(own.app):
         raise ConfigError(f"Setting 'providers.{name}.app' must be an ASGI application.")
-    base_url = (own.base_url or row.base_url).rstrip("/")
-    if not base_url:
-        raise ConfigError(f"Setting 'providers.{name}.base_url' is needed. {row.note}".rstrip())
-    if not base_url.startswith(("http://", "https://")):
-        raise ConfigError(f"Setting 'providers.{name}.base_url' must begin with https:// or http://.")
-    secret = own.api_key.get_secret_value() if own.api_key is not None else _secret(row, environ)
     scheme = own.auth or row.auth
+    secret = _secret(name, row, own, environ)
+    place = _address(name, row, own, environ, auth.project_of(secret) if scheme == auth.GOOGLE else "")
     if not secret and scheme != "none" and not row.local and own.app is None:
         where = f"the variable {row.key_env[0]} or " if row.key_env else ""
         raise ConfigError(
             f"Provider '{name}' has no key: set {where}'providers.{name}.api_key' (auth = \"none\": no key)."
         )
+    plain, realm = (*row.headers, *own.headers.items()), f"{place.region}/{row.service or _SERVICE}"
     try:
-        return Endpoint(name, base_url, (*row.headers, *own.headers.items()), scheme, secret, own.app)
+        return Endpoint(name, place.base_url, plain, scheme, secret, own.app, realm, place.query)
     except ValueError as error:
         raise ConfigError(f"Setting 'providers.{name}.api_key': {error}") from None
 
@@ -415,8 +414,48 @@ def _further(first: Endpoint, own: ProviderSettings) -> list[Endpoint]:
         raise ConfigError(f"Setting 'providers.{first.name}.api_keys': {error}") from None
 
 
-def _secret(row: Provider, environ: Mapping[str, str]) -> str:
-    return next((environ[variable] for variable in row.key_env if environ.get(variable)), "")
+def _address(
+    name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str], project: str
+) -> address.Address:
+    """Where a provider is; `project` is the one of its key, for when nobody names another."""
+    given = {member: getattr(own, member) for member in address.MEMBERS}
+    if not given["project"] and not any(environ.get(variable) for variable in row.env.get("project", ())):
+        given["project"] = project
+    found = address.address(row, given, environ, own.base_url or "")
+    if own.app is not None and not found.base_url:  # nobody needs to know where the server is that it stands in for
+        given = {member: value or "app" for member, value in given.items()}
+        found = address.address(row, given, environ, own.base_url or "")
+    if not found.base_url:
+        raise ConfigError(f"Setting 'providers.{name}.{_asked(found.missing)}' is needed. {row.note}".rstrip())
+    if not found.base_url.startswith(("http://", "https://")):
+        raise ConfigError(f"Setting 'providers.{name}.base_url' must begin with https:// or http://.")
+    return found
+
+
+def _asked(missing: str) -> str:
+    return missing if missing in address.MEMBERS else "base_url"
+
+
+def _secret(name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str]) -> str:
+    if own.api_key is not None:
+        return own.api_key.get_secret_value()
+    if own.key_file is not None:
+        return _from_file(own.key_file, f"Setting 'providers.{name}.key_file'")
+    if found := address.key(row, environ):
+        return found
+    if own.app is not None:
+        return ""
+    variable = next((variable for variable in row.key_files if environ.get(variable)), None)
+    return "" if variable is None else _from_file(environ[variable], f"Variable {variable}")
+
+
+def _from_file(path: str, where: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{where}: cannot read the file {path}: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{where}: the file {path} is no text.") from None
 
 
 def _quirks(name: str, row: Quirks, own: Mapping[str, Any]) -> Quirks:

@@ -46,11 +46,16 @@ class ProviderSettings:
     """`[providers.NAME]`: what differs from the provider's row, or a server of one's own.
 
     Attributes:
-        dialect: Protocol: `openai`, `anthropic`, `gemini` or `cohere`. Default: the row's, else `openai`.
+        dialect: Protocol: `openai`, `anthropic`, `gemini`, `cohere`, `bedrock`. Default: the row's, else `openai`.
         base_url: Where its API begins, such as `http://localhost:8000/v1`.
-        api_key: Default: the variable with the provider's usual name.
+        region: Of a cloud, such as `eu-central-1`. Default: the variable with its usual name.
+        project: At Google. account: At Cloudflare, or the name of the resource at Azure. The same.
+        api_version: Of Azure's deployments. The same.
+        api_key: Default: the variable with the provider's usual name. At AWS `ID:SECRET` or `ID:SECRET:TOKEN`, or
+            a Bedrock API key; at Google the JSON of a service account, an access token, or an API key.
+        key_file: A file that holds it instead, such as that of a service account.
         api_keys: Further keys; when one is limited, the next takes over.
-        auth: How the key is sent. Default: the row's, else `bearer`.
+        auth: How the key is sent; `aws` signs, `google` gets access tokens. Default: the row's, else `bearer`.
         headers: Sent with every call.
         quirks: Members of `Quirks` that differ from the row's.
         models: Ids that this provider serves beside those of the catalogue.
@@ -59,9 +64,14 @@ class ProviderSettings:
 
     dialect: str | None = None
     base_url: str | None = None
+    region: str | None = None
+    project: str | None = None
+    account: str | None = None
+    api_version: str | None = None
     api_key: SecretStr | None = None
+    key_file: str | None = None
     api_keys: list[SecretStr] = field(default_factory=list)
-    auth: Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "none"] | None = None
+    auth: Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "aws", "google", "none"] | None = None
     headers: dict[str, str] = field(default_factory=dict)
     quirks: dict[str, Any] = field(default_factory=dict)
     models: list[str] = field(default_factory=list)
@@ -292,6 +302,8 @@ class TimeoutSettings:
     Attributes:
         connect: Until the connection stands.
         total: The whole of a call that is not streamed.
+        attempt: One attempt of such a call at a target that has others behind it. Default: as long as is left.
+            Streams share the time until their first byte equally.
         first_byte: Until a stream's first byte.
         between: From one chunk of a stream to the next.
         send: Until a client takes what it is sent.
@@ -300,6 +312,7 @@ class TimeoutSettings:
 
     connect: Annotated[float, Field(gt=0)] = 10.0
     total: Annotated[float, Field(gt=0)] = 60.0
+    attempt: Annotated[float, Field(gt=0)] | None = None
     first_byte: Annotated[float, Field(gt=0)] = 60.0
     between: Annotated[float, Field(gt=0)] = 60.0
     send: Annotated[float, Field(gt=0)] = 30.0
@@ -323,6 +336,8 @@ class Settings:
         unsupported: What happens to members that a model cannot carry: `hints` leaves out what
             only tunes the answer and refuses the rest, `drop` leaves out all, `reject` refuses all.
         echo_model: `model` of an answer is the id that was asked for, not the provider's own.
+        on_malformed_event: What an event of an upstream's stream does that cannot be read: `fail` ends the stream
+            with an error, `skip` leaves it out of the answer, which is counted and logged.
         streaming: False answers 501 to `stream: true`.
         transport: `aiohttp`, `httpx`, or `auto` (aiohttp where it is installed).
         max_body: Largest request body, bytes.
@@ -351,6 +366,7 @@ class Settings:
     keys: list[SecretStr | KeySettings] = field(default_factory=list)
     unsupported: Literal["hints", "drop", "reject"] = "hints"
     echo_model: bool = False
+    on_malformed_event: Literal["fail", "skip"] = "fail"
     streaming: bool = True
     transport: Literal["auto", "aiohttp", "httpx"] = "auto"
     max_body: Annotated[int, Field(ge=1024)] = 32 * MIB

@@ -56,6 +56,7 @@ class Overrides(TypedDict, total=False):
     keys: Sequence[str | Mapping[str, object]]
     unsupported: Literal["hints", "drop", "reject"]
     echo_model: bool
+    on_malformed_event: Literal["fail", "skip"]
     streaming: bool
     transport: Literal["auto", "aiohttp", "httpx"]
     max_body: int

@@ -12,7 +12,6 @@ from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Required, TypeVar, cast, get_args
 
-import orjson
 from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError, with_config
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
@@ -20,6 +19,7 @@ from typing_extensions import TypedDict
 from compatgw.admin import rules
 from compatgw.errors import InvalidRequest
 from compatgw.state.base import Grouping, Period
+from compatgw.surfaces.base import decode
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -170,14 +170,7 @@ def body(shape: type[Body], data: bytes) -> Body:
     Raises:
         InvalidRequest: Not JSON, not an object, or a member that is missing, unknown or of another type.
     """
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise InvalidRequest(
-            f"The body is not valid JSON: {error.msg} at line {error.lineno} column {error.colno}.", code="invalid_json"
-        ) from None
-    if not isinstance(value, dict):
-        raise InvalidRequest("The body must be a JSON object.", code="invalid_type")
+    value = decode(data)
     try:
         found: Body = _adapter(cast("Hashable", shape)).validate_python(value)
     except ValidationError as error:

@@ -29,6 +29,7 @@ from compatgw.wire.chat import ChatRequest
 if TYPE_CHECKING:
     from compatgw.errors import UpstreamFailure
     from compatgw.wire.chat import ChatChunk, ChatCompletion, Usage
+    from compatgw.wire.multipart import Form
     from compatgw.wire.native import Native
 
 Policy = Literal["hints", "drop", "reject"]
@@ -39,6 +40,81 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 
 def _empty() -> Mapping[str, Any]:
     return EMPTY
+
+
+@dataclass(frozen=True, slots=True)
+class ImageQuirks:
+    """How an upstream makes images differently from OpenAI, as data. A configuration replaces all of it.
+
+    Attributes:
+        size: How it is told a size: as `size`, as `pixels` (`width` and `height`), or as a `ratio` (`aspect_ratio`,
+            the nearest of `ratios`, and `resolution`, 1k or 2k).
+        ratios: Aspect ratios that it has, such as `16:9`.
+        formats: Values of `response_format` that are served, each with what is sent: "" where nothing is, as that is
+            what it gives anyway. Empty: both, as they are.
+        qualities: `quality` to its own words; other words are sent as they are.
+        drop: Members that it refuses, and that only tune an image; left out and reported.
+        rename: Our name to its, for members that only differ in name.
+        stream: Streams images, where the model does.
+        edits: How images to be edited are sent: in a `form`, or as data URLs in `json`. `none`: it edits nothing.
+    """
+
+    size: Literal["size", "pixels", "ratio"] = "size"
+    ratios: tuple[str, ...] = ()
+    formats: Mapping[str, str] = field(default_factory=_empty)
+    qualities: Mapping[str, str] = field(default_factory=_empty)
+    drop: frozenset[str] = frozenset()
+    rename: Mapping[str, str] = field(default_factory=_empty)
+    stream: bool = True
+    edits: Literal["form", "json", "none"] = "form"
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingQuirks:
+    """How an upstream makes embeddings differently from OpenAI, as data. A configuration replaces all of it.
+
+    Attributes:
+        form: In which form vectors can be had: `any`, as asked for; `float`, numbers alone; `int8`, base64 of whole
+            numbers of one byte alone.
+        tokens: Token ids are taken in place of text.
+        most: Inputs that one call takes, where they are fewer than the protocol's.
+        rename: Our name to its, for members that only differ in name. A name to itself: a member that it has beside
+            OpenAI's.
+        purposes: Its word for each purpose of embeddings (`dialects/purposes.py`), sent as `input_type`; under "" the
+            one for when nobody said. Empty: what the caller said is sent as it is.
+        path: Where they are, under the base URL.
+    """
+
+    form: Literal["any", "float", "int8"] = "any"
+    tokens: bool = True
+    most: int | None = None
+    rename: Mapping[str, str] = field(default_factory=_empty)
+    purposes: Mapping[str, str] = field(default_factory=_empty)
+    path: str = "/embeddings"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioQuirks:
+    """How an upstream speaks and listens differently from OpenAI, as data. A configuration replaces all of it.
+
+    Attributes:
+        speaks, hears, translates: It has the endpoint for speech, for transcriptions, for translations.
+        sounds: Values of `response_format` of speech that are served. Empty: all.
+        texts: Values of `response_format` of transcriptions and translations that are served, each with what is
+            sent: "" where nothing is, as that is what it gives anyway. Empty: all, as they are.
+        drop: Members that it refuses, and that only tune an answer; left out and reported.
+        reject: Members that change what the caller gets and are not served.
+        stream: Streams transcriptions, where the model does.
+    """
+
+    speaks: bool = True
+    hears: bool = True
+    translates: bool = True
+    sounds: frozenset[str] = frozenset()
+    texts: Mapping[str, str] = field(default_factory=_empty)
+    drop: frozenset[str] = frozenset()
+    reject: frozenset[str] = frozenset()
+    stream: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +150,12 @@ class Quirks:
             is. `member=value` sends another member instead, such as `thinking.type=disabled`.
         tool_choice: `tool_choice` values that are served; empty: all.
         excludes_reasoning: `completion_tokens` leaves reasoning out, so it is added.
+        completions: Globs of models that the legacy `/completions` serves.
+        responses: `/responses` is served.
+        images: How it makes images.
+        audio: How it speaks and listens.
+        embeddings: How it makes embeddings.
+        moderated_images: Moderations judge images, too.
     """
 
     max_tokens: Literal["max_tokens", "max_completion_tokens", "both"] = "both"
@@ -97,6 +179,12 @@ class Quirks:
     efforts: Mapping[str, str] = field(default_factory=_empty)
     tool_choice: frozenset[str] = frozenset()
     excludes_reasoning: bool = False
+    completions: frozenset[str] = frozenset()
+    responses: bool = False
+    images: ImageQuirks = field(default_factory=ImageQuirks)
+    audio: AudioQuirks = field(default_factory=AudioQuirks)
+    embeddings: EmbeddingQuirks = field(default_factory=EmbeddingQuirks)
+    moderated_images: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +214,12 @@ class Outgoing(NamedTuple):
     Attributes:
         path: Appended to the provider's base URL, with a query if the protocol wants one.
         body: Exact bytes.
-        headers: Of the protocol, without authentication and Content-Type (always JSON).
+        headers: Of the protocol, without authentication and Content-Type (JSON, or that of a form).
         dropped: Members left out, for `X-Dropped-Params`.
         clamped: Members changed to fit, with what was sent, for `X-Clamped-Params`.
         memo: What the same codec needs to read the answer (maps of renamed tools or ids).
+        method: HTTP method.
+        form: Sent instead of `body`, which is empty then.
     """
 
     path: str
@@ -139,6 +229,7 @@ class Outgoing(NamedTuple):
     clamped: tuple[tuple[str, str], ...] = ()
     memo: Mapping[str, Any] = EMPTY
     method: str = "POST"
+    form: Form | None = None
 
 
 class Context(NamedTuple):
@@ -249,6 +340,16 @@ Asked = TypeVar("Asked", contravariant=True)
 Whole = TypeVar("Whole", covariant=True)
 
 
+def always(quirks: Quirks) -> bool:
+    """Every upstream of the dialect has the endpoint."""
+    return True
+
+
+def whatever(native: Native, target: Target) -> bool:
+    """Every request can go to every target."""
+    return True
+
+
 def unstreamed(context: Context) -> StreamDecoder:
     """The stream of an endpoint that has none: whoever asks for it has not read the request."""
     raise RuntimeError(f"{context.target.provider} was asked for a stream where there is none")
@@ -263,6 +364,8 @@ class Codec(Generic[Asked, Whole]):
         stream: A new decoder for one stream.
         stream_type: Content type of its streams; "" where any will do.
         n: One call can give several choices.
+        serves: Whether an upstream of the dialect has the endpoint at all, where its quirks tell.
+        takes: Whether this request can go to this target by a native codec; else it is translated.
         most: Inputs (texts, documents) that one call takes; None: any number.
     """
 
@@ -272,6 +375,8 @@ class Codec(Generic[Asked, Whole]):
     stream: Callable[[Context], StreamDecoder] = unstreamed
     stream_type: str = "text/event-stream"
     n: bool = True
+    serves: Callable[[Quirks], bool] = always
+    takes: Callable[[Native, Target], bool] = whatever
     most: int | None = None
 
 
@@ -289,6 +394,11 @@ def _no_natives() -> Mapping[str, NativeCodec]:
     return MappingProxyType({})
 
 
+def images_only(kind: str, url: str, target: Target) -> bool:
+    """Links of images are fetched upstream where quirks do not say otherwise; links of files are not."""
+    return kind == "image" and target.quirks.image_urls
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """A wire protocol that upstreams speak. An absent codec is an endpoint it does not have.
@@ -298,6 +408,9 @@ class Dialect:
         chat, completions, embeddings, images, edits, speech, transcriptions, translations, moderations, rerank:
             Codecs of the hub's requests.
         native: Codecs of surfaces that are this very protocol, by the surface's name: `messages`, `responses`.
+        fetches: Whether its upstreams get by themselves what a link in a message leads to: of an `image` or a
+            `file`, the link, and the target. What they do not get is fetched for them.
+        signs: `format` of the entries in `reasoning_details` that its models sign and take back, "" for none.
     """
 
     name: str
@@ -312,6 +425,8 @@ class Dialect:
     moderations: MediaCodec | None = None
     rerank: MediaCodec | None = None
     native: Mapping[str, NativeCodec] = field(default_factory=_no_natives)
+    fetches: Callable[[str, str, Target], bool] = images_only
+    signs: str = ""
 
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = MappingProxyType(

@@ -8,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from compatgw.errors import Forbidden, InsufficientQuota, Overloaded, RateLimited, StreamingDisabled
 from compatgw.policy import limits, money
 from compatgw.policy.access import ALL
-from compatgw.policy.needs import needs
-from compatgw.policy.plan import Question, refusal, survey
+from compatgw.policy.plan import Question, plan
 from compatgw.state.base import MOST, BadRecord, Bucket, Budget, StateError
 from compatgw.surfaces.extensions import DEFAULT
 
@@ -25,14 +23,14 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from compatgw.flow.call import Call, House
-    from compatgw.policy.plan import Plan, Route
+    from compatgw.policy.directory import Directory
+    from compatgw.policy.plan import Live, Route
 
 
 _log = logging.getLogger("compatgw")
 # Seconds. Only a call that outlives it, or that a living process has lost, is given back by this.
 _HELD_FOR = 3600.0
 _LEASED_FOR = 600
-_INFERRED = frozenset({"no_tools", "no_vision", "no_pdf", "no_audio", "no_json_schema"})
 
 
 class Capacity:
@@ -69,12 +67,7 @@ async def admit(call: Call, house: House) -> None:
     """
     if call.stream and not house.settings.streaming:
         raise StreamingDisabled("Streaming is switched off on this gateway. Send the request with 'stream': false.")
-    call.targets = _sole(call, house)
-    if not call.targets:
-        found = planned(call, house)
-        if not found.targets:
-            raise refusal(found)
-        call.targets = found.targets
+    call.targets = _sole(call, house) or plan(*asked(call, house)).targets
     await _take(call, house)
 
 
@@ -83,42 +76,32 @@ def _sole(call: Call, house: House) -> tuple[Route, ...]:
     caller = call.caller
     if call.options is not DEFAULT or caller.visible != ALL or caller.models != ALL:
         return ()
-    found = house.sole(call.request["model"], call.scope, house.settings.unsupported)
+    found = house.sole(call.request["model"], call.scope, house.settings.unsupported, call.surface.codec)
     if not found or not house.health.is_well(found[0].key):
         return ()
     context = found[0].candidate.context
-    if context is not None and limits.input_tokens(call.request) > context:
-        # It may not fit; the whole planner looks closer.
+    if context is not None and call.size > context:
+        # It may not fit; the whole planner looks closer. No token is shorter than a byte.
         return ()
     return found
 
 
-def planned(call: Call, house: House) -> Plan:
-    """The plan of `call`; one without targets is to be looked at, not to be carried out."""
-    asked, balanced = _question(call, house), call.options.load_balance
-    turns_of = f"{asked.model} {balanced}" if balanced is not None and balanced.strategy == "round-robin" else None
-    live = house.health.live(turns_of)
-    found = survey(asked, house.directory, live)
-    if found.targets or not any(lost.reason in _INFERRED for lost in found.left_out):
-        return found
-    # What a request only shows to need is a reason to prefer another model. Where there is none, the
-    # model's own protocol says best which member it cannot carry.
-    plain = replace(asked.needs, tools=False, images=False, pdfs=False, audio=False, json_schema=False)
-    relaxed = survey(replace(asked, needs=plain), house.directory, live)
-    return relaxed if relaxed.targets else found
-
-
-def _question(call: Call, house: House) -> Question:
-    settings = house.settings
-    return Question(
-        model=call.request["model"],
+def asked(call: Call, house: House) -> tuple[Question, Directory, Live]:
+    """What a planner is to be asked for `call`."""
+    settings, balanced = house.settings, call.options.load_balance
+    model = call.request["model"]
+    turns_of = f"{model} {balanced}" if balanced is not None and balanced.strategy == "round-robin" else None
+    question = Question(
+        model=model,
         scope=call.scope,
         caller=call.caller,
         options=call.options,
-        needs=needs(call.request),
+        needs=call.kind.needs(call.request, call.input),
+        codec=call.surface.codec,
         unsupported=call.options.unsupported or settings.unsupported,
         output_cap=settings.money.output_cap,
     )
+    return question, house.directory, house.health.live(turns_of)
 
 
 async def _take(call: Call, house: House) -> None:
@@ -129,7 +112,7 @@ async def _take(call: Call, house: House) -> None:
     tokens = 0
     if claims.tokens:
         cap = house.settings.money.output_cap
-        tokens = limits.reserved_tokens(call.request, cap, call.targets[0].target.max_output)
+        tokens = call.kind.reserved(call.request, call.input, cap, call.targets[0].target.max_output)
     try:
         verdict = await house.counters.take(claims.group, claims.costs(tokens), claims.leases, ticket.uid, _LEASED_FOR)
     except asyncio.CancelledError:
@@ -178,9 +161,9 @@ def may_cost(call: Call, house: House, route: Route) -> Decimal | None:
     price = house.prices.of(route.deployment.name, route.target.model, route.names[0])
     if price is None:
         return None
-    output = limits.output_tokens(call.request, house.settings.money.output_cap, route.target.max_output)
+    output = call.kind.output(call.request, house.settings.money.output_cap, route.target.max_output)
     try:
-        return money.estimate(price, limits.input_tokens(call.request), output)
+        return money.estimate(price, call.input, output, call.kind.images(call.request))
     except BadRecord:
         raise InsufficientQuota(
             f"This call may cost more than {MOST:,}, which nobody has. Ask for fewer output tokens.", should_retry=False

@@ -9,11 +9,13 @@ What does not live here: choosing the target, sending anything to the client.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from compatgw.dialects import assemble
-from compatgw.dialects.base import Answer, Context, Piece
-from compatgw.errors import Blame, NotFound, UpstreamFailure, UpstreamTimeout
+from compatgw.dialects.base import Answer, Context, Piece, unstreamed
+from compatgw.errors import UpstreamFailure, UpstreamTimeout
+from compatgw.flow.call import EVENTS, JSON
+from compatgw.flow.sieve import Sieve
 from compatgw.upstream.client import failed, read_all, read_refusal
 from compatgw.upstream.transport import TransportFailed
 from compatgw.wire.sse import EventTooLarge
@@ -21,15 +23,16 @@ from compatgw.wire.sse import EventTooLarge
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from compatgw.dialects.base import ChatCodec, Outgoing, StreamDecoder
+    from compatgw.dialects.base import Codec, Outgoing, Part, Result, StreamDecoder
     from compatgw.errors import GatewayError
     from compatgw.flow.call import Call, House
+    from compatgw.policy.plan import Route
     from compatgw.upstream.client import Endpoint
     from compatgw.upstream.transport import Reply
 
 
-LEFT = UpstreamFailure("The client left before the end.", blame=Blame.CALLER)
-"""Stands for a stream that was not read to its end, through no fault of its upstream."""
+Ending = Literal["whole", "left"] | UpstreamFailure
+"""How a stream ended: by its real end, by its reader leaving it, or by a failure."""
 
 
 class Stream(Protocol):
@@ -38,18 +41,38 @@ class Stream(Protocol):
     Attributes:
         held: What came until its first content.
         over: Nothing more comes.
+        type: Its content type, as far as the upstream knows it.
     """
 
-    held: list[Piece]
+    held: list[Any]
     over: bool
+    type: str
 
-    async def next(self, seconds: float | None = None) -> list[Piece]:
-        """The next chunks, perhaps none."""
+    async def next(self, seconds: float | None = None) -> list[Any]:
+        """The next pieces, perhaps none."""
         ...
 
     async def aclose(self) -> None:
         """Ends it."""
         ...
+
+
+class Known:
+    """An answer that is there already, read like a stream that has come to its end."""
+
+    __slots__ = ("held", "over", "type")
+
+    def __init__(self, held: list[Any], type: str = "") -> None:
+        self.held = held
+        self.over = True
+        self.type = type
+
+    async def next(self, seconds: float | None = None) -> list[Any]:
+        """Nothing more."""
+        return []
+
+    async def aclose(self) -> None:
+        """Does nothing: there is nothing to close."""
 
 
 class Live:
@@ -59,30 +82,34 @@ class Live:
         held: What came until its first content.
     """
 
-    __slots__ = ("_call", "_decoder", "_ended", "_endpoint", "_reply", "_seconds", "held", "over")
+    __slots__ = (
+        "_call", "_decoder", "_ended", "_endpoint", "_reply", "_seconds", "held", "over", "sieve", "type",
+    )  # fmt: skip
 
     def __init__(self, call: Call, endpoint: Endpoint, reply: Reply, decoder: StreamDecoder, seconds: float) -> None:
         self._call = call
-        self._ended: Callable[[UpstreamFailure | None], None] | None = None
+        self._ended: Callable[[Ending], None] | None = None
         self._endpoint = endpoint
         self._reply = reply
         self._decoder = decoder
         self._seconds = seconds
-        self.held: list[Piece] = []
+        self.held: list[Any] = []
         self.over = False
+        self.type = reply.headers.get("content-type", "")
+        self.sieve: Sieve | None = None
 
-    def when_ended(self, tell: Callable[[UpstreamFailure | None], None]) -> None:
-        """Tells how it ended, once: None for its real end, its failure, or the one that it was left for."""
+    def when_ended(self, tell: Callable[[Ending], None]) -> None:
+        """Tells how it ended, once."""
         self._ended = tell
         if self.over:
-            self._end(None)
+            self._end("whole")
 
-    def _end(self, failure: UpstreamFailure | None) -> None:
+    def _end(self, ending: Ending) -> None:
         if self._ended is not None:
             tell, self._ended = self._ended, None
-            tell(failure)
+            tell(ending)
 
-    async def next(self, seconds: float | None = None) -> list[Piece]:
+    async def next(self, seconds: float | None = None) -> list[Any]:
         """The next chunks, perhaps none; `over` tells when these were the last.
 
         Args:
@@ -97,20 +124,28 @@ class Live:
             self._end(failure)
             raise
         if self.over:
-            self._end(None)
+            self._end("whole")
         return pieces
 
-    async def _read(self, seconds: float | None) -> list[Piece]:
+    async def _read(self, seconds: float | None) -> list[Any]:
+        decoder, sieve = self._decoder, self.sieve
         try:
             with self._call.patience.within(self._seconds if seconds is None else seconds, self._stopped):
                 data = await self._reply.chunk()
-            if data:
-                pieces = self._decoder.feed(data)
-                if not self._decoder.done:
+            if sieve is not None:
+                over = not data
+                data = sieve.feed(data) if data else sieve.finish()
+                pieces = decoder.feed(data) if data else []
+                if not over and not decoder.done:
                     return pieces
-                pieces += self._decoder.finish()
+                pieces += decoder.finish()
+            elif data:
+                pieces = decoder.feed(data)
+                if not decoder.done:
+                    return pieces
+                pieces += decoder.finish()
             else:
-                pieces = self._decoder.finish()
+                pieces = decoder.finish()
         except TransportFailed as error:
             raise interrupted(self._endpoint, error) from error.__cause__
         except EventTooLarge as error:
@@ -128,12 +163,12 @@ class Live:
                 raise self._stopped()
             pieces = await self.next(left)
             self.held += pieces
-            if any(_says_something(piece) for piece in pieces):
+            if pieces and any(_says_something(piece) for piece in pieces):
                 return
 
     async def aclose(self) -> None:
         """Ends the call upstream."""
-        self._end(LEFT)
+        self._end("left")
         await self._reply.aclose()
 
     def _stopped(self) -> GatewayError:
@@ -149,13 +184,13 @@ class _Way(NamedTuple):
     call: Call
     house: House
     endpoint: Endpoint
-    codec: ChatCodec
+    codec: Codec[Any, Any]
     outgoing: Outgoing
     context: Context
     seconds: float
 
 
-async def attempt(call: Call, house: House, seconds: float) -> Answer | Live:
+async def attempt(call: Call, house: House, seconds: float) -> Answer | Result | Stream:
     """Tries the call's route, for so many seconds: until the whole answer, or a stream's first content.
 
     Raises:
@@ -164,20 +199,37 @@ async def attempt(call: Call, house: House, seconds: float) -> Answer | Live:
     route, endpoint = call.route, call.server
     if route is None or endpoint is None:
         raise RuntimeError("a call is tried after it was let in")
-    codec = route.deployment.dialect.chat
-    if codec is None:
-        raise NotFound(f"{route.target.provider} has no chat completions.", code="unknown_endpoint")
-    call.outgoing = outgoing = codec.encode(call.request, route.target)
-    context = Context(route.target, f"chatcmpl-{house.ids()}", int(house.clock()), outgoing.memo)
+    codec, request = _codec(call, route)
+    call.through = request is call.native
+    call.outgoing = outgoing = codec.encode(request, route.target)
+    context = Context(route.target, f"chatcmpl-{call.ticket.word}", int(house.clock()), outgoing.memo)
     way = _Way(call, house, endpoint, codec, outgoing, context, seconds)
     try:
-        return await (_stream(way) if call.stream else _whole(way))
+        if not call.stream:
+            return await _whole(way)
+        if codec.stream is unstreamed:
+            answer = await _whole(way)
+            return Known([answer], "" if isinstance(answer, Answer) else answer.type)
+        return await _stream(way)
     except UpstreamFailure as failure:
         failure.message = endpoint.redact(failure.message)
         raise
 
 
-async def _whole(way: _Way) -> Answer:
+def _codec(call: Call, route: Route) -> tuple[Codec[Any, Any], Any]:
+    """The codec of a route, and what it encodes: the request as it came, where the upstream speaks that protocol."""
+    dialect, native = route.deployment.dialect, call.native
+    if native is not None:
+        found = dialect.native.get(native.surface)
+        if found is not None and found.serves(route.target.quirks):
+            return found, native
+    codec: Codec[Any, Any] | None = getattr(dialect, call.surface.codec)
+    if codec is None:
+        raise RuntimeError("a call is planned over upstreams that have its endpoint")
+    return codec, call.request
+
+
+async def _whole(way: _Way) -> Answer | Result:
     call, house, endpoint, seconds = way.call, way.house, way.endpoint, way.seconds
     with call.patience.within(seconds, lambda: _late(endpoint, seconds)):
         reply = await house.upstream.send(endpoint, way.outgoing)
@@ -187,19 +239,22 @@ async def _whole(way: _Way) -> Answer:
             body = await read_all(endpoint, reply, house.settings.max_answer)
         finally:
             await reply.aclose()
-    return way.codec.decode(body, way.context)
+    answer: Answer | Result = way.codec.decode(body, way.context)
+    return answer
 
 
-async def _stream(way: _Way) -> Live:
+async def _stream(way: _Way) -> Stream:
     call, house, endpoint, codec = way.call, way.house, way.endpoint, way.codec
-    timeouts = house.settings.timeouts
     seconds = way.seconds
     with call.patience.within(seconds, lambda: _late(endpoint, seconds)):
         reply = await house.upstream.send(endpoint, way.outgoing)
     try:
-        live = Live(call, endpoint, reply, codec.stream(way.context), call.options.timeout or timeouts.between)
         kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if 200 <= reply.status < 300 and kind == codec.stream_type:
+        if 200 <= reply.status < 300 and _is_stream(kind, codec.stream_type):
+            between = call.options.timeout or house.settings.timeouts.between
+            live = Live(call, endpoint, reply, codec.stream(way.context), between)
+            if house.settings.on_malformed_event == "skip" and codec.stream_type == EVENTS:
+                live.sieve = Sieve()
             await live.until_content(seconds)
             return live
         with call.patience.within(seconds, lambda: _late(endpoint, seconds)):
@@ -207,12 +262,17 @@ async def _stream(way: _Way) -> Live:
                 raise await _refused(way, reply)
             # Some answer a stream with plain JSON: errors with status 200, caches, old proxies.
             body = await read_all(endpoint, reply, house.settings.max_answer)
-        live.held = assemble.chunks(codec.decode(body, way.context).completion)
-        live.over = True
+        answer: Answer | Result = codec.decode(body, way.context)
     except BaseException:
         await reply.aclose()
         raise
-    return live
+    await reply.aclose()
+    return Known(assemble.chunks(answer.completion) if isinstance(answer, Answer) else [answer])
+
+
+def _is_stream(kind: str, wanted: str) -> bool:
+    """True for the content type of a codec's streams; where any will do, JSON is still an answer of its own."""
+    return kind == wanted if wanted else kind != JSON
 
 
 async def _refused(way: _Way, reply: Reply) -> GatewayError:
@@ -238,7 +298,9 @@ def interrupted(endpoint: Endpoint, error: TransportFailed) -> GatewayError:
     return failure
 
 
-def _says_something(piece: Piece) -> bool:
+def _says_something(piece: Piece | Part | Result) -> bool:
+    if not isinstance(piece, Piece):
+        return True
     for choice in piece.chunk["choices"]:
         if choice["finish_reason"] is not None:
             return True

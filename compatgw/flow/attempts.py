@@ -3,7 +3,8 @@
 One planner for plain and streamed calls: an attempt is over once it has the whole answer, or a
 stream's first content; until then nothing was sent to the client, so that the next attempt is unseen.
 One deadline holds for all attempts and the pauses between them. A stream's attempt that has others
-behind it gets its share of the time that is left, so that one which hangs leaves time for them.
+behind it gets its share of the time that is left, so that one which hangs leaves time for them; a plain call's
+gets `timeouts.attempt`, where that is set.
 
 A team's own provider key is tried first where there is one, and the platform's after it only if the
 team allows that; of several platform keys the next takes over from one that is limited.
@@ -17,17 +18,17 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from compatgw.dialects.base import Answer
 from compatgw.errors import Blame, Forbidden, UpstreamFailure, UpstreamTimeout
 from compatgw.flow.admit import hold, may_cost, not_priced, pays
-from compatgw.flow.attempt import LEFT, attempt
+from compatgw.flow.attempt import Live, attempt
 from compatgw.flow.credentials import refused
 from compatgw.policy import retry
 from compatgw.policy.retry import Move
 
 if TYPE_CHECKING:
+    from compatgw.dialects.base import Answer, Result
     from compatgw.errors import GatewayError
-    from compatgw.flow.attempt import Live
+    from compatgw.flow.attempt import Ending, Stream
     from compatgw.flow.call import Call, House
     from compatgw.policy.plan import Route
     from compatgw.upstream.client import Endpoint
@@ -44,7 +45,7 @@ class _Way:
     own: Endpoint | None
 
 
-async def answered(call: Call, house: House) -> Answer | Live:
+async def answered(call: Call, house: House) -> Answer | Result | Stream:
     """The answer of the first target that gives one.
 
     Raises:
@@ -60,8 +61,6 @@ class _Attempts:
         self._call = call
         self._house = house
         self._failures: list[GatewayError] = []
-        # Another key of the provider is free to take over.
-        self._other_key = False
         # What stands in the way of a target, or of the platform's key for it.
         self._barred: dict[str, Forbidden] = {}
         self._ways = self._all_ways()
@@ -89,7 +88,7 @@ class _Attempts:
                 self._barred[route.key] = not_priced(call)
         return ways
 
-    async def run(self) -> Answer | Live:
+    async def run(self) -> Answer | Result | Stream:
         for number, way in enumerate(self._ways):
             found = await self._at(way, len(self._ways) - number - 1)
             if not isinstance(found, Move):
@@ -98,85 +97,96 @@ class _Attempts:
                 break
         raise self._report()
 
-    async def _at(self, way: _Way, others: int) -> Answer | Live | Move:
+    async def _at(self, way: _Way, others: int) -> Answer | Result | Stream | Move:
         """What comes of one target: an answer, or what to do now."""
-        call, house = self._call, self._house
+        call, house, route = self._call, self._house, way.route
+        name = route.deployment.name
         retries = call.options.retries if call.options.retries is not None else house.settings.retries.most
         if way.own is None:
             await hold(call, house, [each.route for each in self._ways if each.own is None])
+        # Another key of the same provider is no second try, but each has only one turn.
+        spare = house.keys.count(name) - 1 if way.own is None else 0
         tries = 0
-        while True:
+        while (left := self._deadline - house.monotonic()) > 0:
             tries += 1
-            server = way.own or house.keys.pick(way.route.deployment.name, house.clock())
-            call.use(way.route, server, byok=way.own is not None)
-            call.ticket.price = house.prices.of(way.route.deployment.name, way.route.target.model, way.route.names[0])
-            try:
-                return await self._try(way, server, others)
-            except UpstreamFailure as failure:
-                self._failures.append(self._told(way, failure))
-                if self._other_key:
-                    # Another key of the same provider is free: that is no second try of this one.
-                    tries -= 1
-                    continue
-                decision = retry.decide(
-                    failure,
-                    tries=tries,
-                    retries=retries,
-                    left=self._left(),
-                    others=others,
-                    random=house.random,
-                    rules=house.patience,
-                )
+            server = way.own or house.keys.pick(name, house.clock())
+            call.use(route, server, byok=way.own is not None)
+            call.ticket.price = house.prices.of(name, route.target.model, route.names[0])
+            found = await self._try(way, self._seconds(left, others))
+            if not isinstance(found, UpstreamFailure):
+                return found
+            self._failures.append(self._told(way, found))
+            limited = way.own is None and house.keys.limited(server, found, house.clock())
+            self._note(way, found, spare_key=limited and spare > 0)
+            if limited and spare > 0:
+                spare -= 1
+                tries -= 1
+                continue
+            decision = retry.decide(
+                found,
+                tries=tries,
+                retries=retries,
+                left=self._deadline - house.monotonic(),
+                others=others,
+                random=house.random,
+                rules=house.retries,
+            )
             if decision.move is not Move.AGAIN:
                 return decision.move
             call.retries += 1
             await asyncio.sleep(decision.pause)
+        self._failures.append(
+            UpstreamTimeout("The time for this call is over. Allow more with 'timeout', or try again.")
+        )
+        return Move.GIVE_UP
 
-    async def _try(self, way: _Way, server: Endpoint, others: int) -> Answer | Live:
+    def _seconds(self, left: float, others: int) -> float:
+        """How long one attempt may take, so that one which hangs leaves time for the `others`."""
+        if others and self._call.stream:
+            return left / (others + 1)
+        most = self._house.settings.timeouts.attempt
+        return min(left, most) if others and most is not None else left
+
+    async def _try(self, way: _Way, seconds: float) -> Answer | Result | Stream | UpstreamFailure:
         call, house, key = self._call, self._house, way.route.key
-        left = self._left()
-        if left <= 0:
-            raise UpstreamTimeout("The time for this call is over. Allow more with 'timeout', or try again.")
-        seconds = left / (others + 1) if call.stream else left
         began = house.monotonic()
         house.health.began(key)
         try:
             found = await attempt(call, house, seconds)
         except UpstreamFailure as failure:
-            self._other_key = way.own is None and house.keys.limited(server, failure, house.clock())
-            if self._other_key or (way.own is not None and failure.blame in _OF_THE_KEY):
-                house.health.left(key)
-            else:
-                house.health.failed(key, failure)
-                self._compare()
-            raise
+            return failure
         except BaseException:
             house.health.left(key)
             raise
         latency = house.monotonic() - began
-        if isinstance(found, Answer):
-            house.health.answered(key, latency)
-        else:
+        if isinstance(found, Live):
             # How a stream went is known at its end.
-            found.when_ended(lambda failure: self._ended(key, latency, failure))
+            found.when_ended(lambda ending: self._ended(key, latency, ending))
+        else:
+            house.health.answered(key, latency)
         return found
 
-    def _ended(self, key: str, latency: float, failure: UpstreamFailure | None) -> None:
+    def _ended(self, key: str, latency: float, ending: Ending) -> None:
         health = self._house.health
-        if failure is None:
+        if ending == "whole":
             health.answered(key, latency)
-        elif failure is LEFT:
+        elif ending == "left":
             health.left(key)
         else:
-            health.failed(key, failure)
+            health.failed(key, ending)
+
+    def _note(self, way: _Way, failure: UpstreamFailure, *, spare_key: bool) -> None:
+        health, key = self._house.health, way.route.key
+        if spare_key or (way.own is not None and failure.blame in _OF_THE_KEY):
+            health.left(key)
+            return
+        health.failed(key, failure)
+        self._compare()
 
     def _compare(self) -> None:
         keys = {route.key for route in self._call.targets if not route.fallback}
         if len(keys) > 1:
             self._house.health.compare(keys)
-
-    def _left(self) -> float:
-        return self._deadline - self._house.monotonic()
 
     def _told(self, way: _Way, failure: UpstreamFailure) -> GatewayError:
         """What is said of a failed attempt: a team's own key that is refused is the team's business."""

@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import orjson
 
 from compatgw.dialects.assemble import Assembler, chunks
-from compatgw.dialects.base import Answer
+from compatgw.dialects.base import Answer, Result
 from compatgw.errors import InvalidRequest, StreamInterrupted
 from compatgw.state.base import CountersLost
 from compatgw.wire import stored
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from compatgw.flow.call import Headers
     from compatgw.policy.access import Caller
     from compatgw.state.base import Counters
-    from compatgw.wire.chat import ChatChunk, ChatCompletion
+    from compatgw.wire.chat import ChatChunk, ChatCompletion, Usage
 
 Outcome = Literal["HIT", "MISS", "BYPASS"]
 """What `X-Cache` says: taken from what was there; looked for and not there; not looked for."""
@@ -45,6 +45,7 @@ ABOUT = ("X-Dropped-Params", "X-Clamped-Params", "X-Vision-Fallback")
 
 _log = logging.getLogger("compatgw")
 _KIND = "answer"
+_RESULT = "result"
 # No end at all, and one after which the same request may well end otherwise.
 _UNSURE = frozenset({None, "", "content_filter"})
 # What a chunk weighs in memory beside its text, roughly.
@@ -128,12 +129,13 @@ class Stored:
     """An answer as it was kept.
 
     Attributes:
-        answer: The whole answer. provider, target: Who gave it, by which model.
+        answer: The whole answer; of an endpoint that is not chat, a `Result`.
+        provider, target: Who gave it, by which model.
         made: Seconds since 1970.
         headers: Of `ABOUT`, as the first caller got them.
     """
 
-    answer: Answer
+    answer: Answer | Result
     provider: str
     target: str
     made: float
@@ -143,30 +145,14 @@ class Stored:
         """Whole seconds since it was made; 0 where another machine's clock goes ahead of ours."""
         return max(0, int(now - self.made))
 
-    def replay(self) -> Replay:
-        """The answer as a stream."""
-        return Replay(self.answer)
+    @property
+    def usage(self) -> Usage | None:
+        """What it came to when it was made."""
+        return self.answer.usage if isinstance(self.answer, Result) else self.answer.completion.get("usage")
 
-
-class Replay:
-    """A kept answer in the shape of a stream that has come to its end; to be read like `attempt.Live`.
-
-    Attributes:
-        held: All of its chunks: role, content, finish reason, usage. over: True.
-    """
-
-    __slots__ = ("held", "over")
-
-    def __init__(self, answer: Answer) -> None:
-        self.held: list[Piece] = chunks(answer.completion)
-        self.over = True
-
-    async def next(self) -> list[Piece]:
-        """Nothing more."""
-        return []
-
-    async def aclose(self) -> None:
-        """Does nothing: there is nothing to close."""
+    def replay(self) -> list[Any]:
+        """The answer as a stream has it: role, content, finish reason, usage."""
+        return [self.answer] if isinstance(self.answer, Result) else chunks(self.answer.completion)
 
 
 class Cache:
@@ -208,7 +194,14 @@ class Cache:
         return found if oldest is None or found.age(self._clock()) <= oldest else None
 
     async def keep(
-        self, key: str, answer: Answer, *, provider: str, target: str, headers: Headers = (), ttl: int | None = None
+        self,
+        key: str,
+        answer: Answer | Result,
+        *,
+        provider: str,
+        target: str,
+        headers: Headers = (),
+        ttl: int | None = None,
     ) -> bool:
         """Keeps a complete answer; True when it was kept.
 
@@ -216,7 +209,7 @@ class Cache:
             headers: What its first caller was told; of these only `ABOUT` is kept.
             ttl: Seconds. None: as configured.
         """
-        if not whole(answer.completion):
+        if isinstance(answer, Answer) and not whole(answer.completion):
             return False
         data = _written(
             Stored(answer, provider, target, self._clock(), tuple(line for line in headers if line[0] in ABOUT))
@@ -249,10 +242,14 @@ def _name(key: str) -> str:
 
 
 def _written(entry: Stored) -> bytes | None:
+    answer = entry.answer
     head = {"made": entry.made, "provider": entry.provider, "target": entry.target, "headers": entry.headers}
     try:
-        body = entry.answer.raw if entry.answer.raw is not None else orjson.dumps(entry.answer.completion)
-        return stored.pack(_KIND, head, body)
+        if isinstance(answer, Answer):
+            body = answer.raw if answer.raw is not None else orjson.dumps(answer.completion)
+            return stored.pack(_KIND, head, body)
+        head |= {"usage": answer.usage, "type": answer.type, "images": answer.images}
+        return stored.pack(_RESULT, head, answer.data if answer.data is not None else orjson.dumps(answer.body))
     except (orjson.JSONEncodeError, ValueError):
         # Nested deeper than can be written, or text that is none.
         return None
@@ -260,13 +257,18 @@ def _written(entry: Stored) -> bytes | None:
 
 def _read(data: bytes) -> Stored | None:
     found = stored.unpack(_KIND, data)
-    if found is None:
-        return None
+    other = stored.unpack(_RESULT, data) if found is None else None
     try:
-        completion = cast("ChatCompletion", orjson.loads(found.body))
+        answer: Answer | Result
+        if found is not None:
+            answer = Answer(cast("ChatCompletion", orjson.loads(found.body)), found.body)
+        elif other is not None:
+            found, head = other, other.head
+            answer = Result(orjson.loads(found.body), head["usage"], found.body, str(head["type"]), int(head["images"]))
+        else:
+            return None
         head = found.head
         headers = tuple((str(name), str(value)) for name, value in head["headers"])
-        answer = Answer(completion, found.body)
         return Stored(answer, str(head["provider"]), str(head["target"]), float(head["made"]), headers)
     except (KeyError, TypeError, ValueError):
         return None

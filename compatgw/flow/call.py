@@ -6,10 +6,11 @@ What does not live here: the way itself (`run.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from compatgw.flow.cache import ANYTHING
+from compatgw.policy.kinds import KINDS
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -26,15 +27,20 @@ if TYPE_CHECKING:
     from compatgw.flow.tasks import Tasks
     from compatgw.policy.access import Caller
     from compatgw.policy.directory import Directory, Scope
+    from compatgw.policy.kinds import Kind
     from compatgw.policy.plan import Route
     from compatgw.policy.retry import Rules
     from compatgw.providers.prices import Prices
     from compatgw.state.base import Counters, Ledger, Level, Price
+    from compatgw.surfaces.base import Face, Surface
     from compatgw.surfaces.extensions import CallOptions
     from compatgw.upstream.client import Endpoint, UpstreamClient
-    from compatgw.wire.chat import ChatRequest, Usage
+    from compatgw.wire.chat import Usage
+    from compatgw.wire.native import Native
 
 Headers = tuple[tuple[str, str], ...]
+JSON = "application/json"
+EVENTS = "text/event-stream"
 
 
 class ClientGone(Exception):
@@ -44,12 +50,12 @@ class ClientGone(Exception):
 class Client(Protocol):
     """Whoever waits for the answer; its methods send to it and wait until it has taken it, or raise `ClientGone`."""
 
-    async def answer(self, status: int, headers: Headers, body: bytes) -> None:
-        """A complete JSON answer."""
+    async def answer(self, status: int, headers: Headers, body: bytes, kind: str = JSON) -> None:
+        """A complete answer; `kind` is its content type."""
         ...
 
-    async def begin(self, headers: Headers) -> None:
-        """The head of a stream."""
+    async def begin(self, headers: Headers, kind: str = EVENTS) -> None:
+        """The head of an answer that comes bit by bit."""
         ...
 
     async def write(self, data: bytes) -> None:
@@ -58,6 +64,10 @@ class Client(Protocol):
 
     async def end(self) -> None:
         """The end of a stream."""
+        ...
+
+    async def cut(self) -> None:
+        """No end: the connection breaks, as the answer did."""
         ...
 
 
@@ -70,7 +80,7 @@ class House:
         directory: What a model's name can mean.
         sole: `policy.plan.sole` over that directory; it remembers, because names repeat.
         keys: Where each active provider is reached, with the platform's keys.
-        patience: How failed attempts are repeated.
+        retries: How failed attempts are repeated.
         upstream: The way out.
         health: How each deployment does.
         counters: Limits.
@@ -90,9 +100,9 @@ class House:
 
     settings: Settings
     directory: Directory
-    sole: Callable[[str, Scope, Policy], tuple[Route, ...]]
+    sole: Callable[[str, Scope, Policy, str], tuple[Route, ...]]
     keys: PlatformKeys
-    patience: Rules
+    retries: Rules
     upstream: UpstreamClient
     health: Health
     counters: Counters
@@ -116,34 +126,39 @@ class Ticket:
     """What a call was let in with, and what it has come to.
 
     Attributes:
-        uid: The call's own id in counters and ledger; a client's request id may come twice.
+        word: What the ids of this call are made of.
         levels: The caller's limits when it was let in.
         tokens: Reserved of the token limits. None: nothing was taken of any limit.
-        input: Input tokens, estimated.
         price: What the model costs, None when not known.
         held: Money is reserved under `uid`.
         free: Somebody else pays: the answer was kept, or is that of an identical call.
         paid: Usage and charge are written.
         used: Tokens that the call came to.
+        images: Images that were made for it.
         sent: Some of the answer may have reached the client.
         delivered: Characters of the answer that went to the client.
         cost: What the call cost, once known.
         renew_at: `House.monotonic` when its places among calls at one time have to be kept for longer; None without.
     """
 
-    uid: str
+    word: str
     levels: tuple[Level, ...] = ()
     tokens: int | None = None
-    input: int = 0
     price: Price | None = None
     held: bool = False
     free: bool = False
     paid: bool = False
     used: int = 0
+    images: int = 0
     sent: bool = False
     delivered: int = 0
     cost: Decimal | None = None
     renew_at: float | None = None
+
+    @property
+    def uid(self) -> str:
+        """The call's own id in counters and ledger; a client's request id may come twice."""
+        return f"call_{self.word}"
 
 
 @dataclass(slots=True)
@@ -152,16 +167,21 @@ class Call:
 
     Attributes:
         id: The request id that the client sees.
+        surface: Which API it came by.
         request: The hub request.
         options: What the caller asked of the gateway itself.
+        native: The request as it came, for upstreams that speak the client's protocol.
+        face: How the client is told the answer.
         caller: Who calls.
         scope: Which providers are in sight.
         patience: Bounds every wait.
         started: `House.monotonic` when it came.
         ticket: What it was let in with.
-        endpoint: The surface, for usage records.
+        size: Bytes of its body.
         wish: What the caller says of the cache.
         word: Its Idempotency-Key.
+        through: Its answer is in the client's own protocol, passed on as it came.
+        type: Content type of its answer, where the upstream decides that.
         flown: A flight owns the call upstream, and ends it.
         targets: What it tries, in order, once planned.
         route: Where it goes now.
@@ -173,19 +193,25 @@ class Call:
         retries: Attempts that were repeated at the same target.
         failure: Why it ended badly.
         complete: All of the answer has come.
+        stream: The answer goes out bit by bit.
     """
 
     id: str
-    request: ChatRequest
+    surface: Surface
+    request: Any
     options: CallOptions
+    native: Native | None
+    face: Face
     caller: Caller
     scope: Scope
     patience: Patience
     started: float
     ticket: Ticket
-    endpoint: str = "chat"
+    size: int = 0
     wish: Wish = ANYTHING
     word: str | None = None
+    through: bool = False
+    type: str = ""
     flown: bool = False
     targets: tuple[Route, ...] = ()
     route: Route | None = None
@@ -197,6 +223,23 @@ class Call:
     first_token: float | None = None
     failure: GatewayError | None = None
     complete: bool = False
+    stream: bool = field(init=False)
+    _input: int = -1
+
+    def __post_init__(self) -> None:
+        self.stream = self.surface.live or bool(self.request.get("stream"))
+
+    @property
+    def kind(self) -> Kind:
+        """What policy knows of such requests."""
+        return KINDS[self.surface.codec]
+
+    @property
+    def input(self) -> int:
+        """About how many tokens the request has; reckoned once, and only where somebody asks."""
+        if self._input < 0:
+            self._input = self.kind.input(self.request)
+        return self._input
 
     def use(self, route: Route, server: Endpoint, *, byok: bool) -> None:
         """Sends the next attempt over `route` to `server`."""
@@ -211,8 +254,3 @@ class Call:
     def deployment(self) -> str:
         """Name of the provider that it goes to, "" before that is known."""
         return self.route.deployment.name if self.route is not None else ""
-
-    @property
-    def stream(self) -> bool:
-        """True when the caller wants events."""
-        return bool(self.request.get("stream"))

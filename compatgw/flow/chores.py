@@ -56,7 +56,8 @@ class Chores:
     ) -> None:
         self._ledger = ledger
         self._health = health
-        self._often = often
+        # Who shares nothing has nothing to exchange.
+        self._often = often if health.shared else every
         self._kept: tuple[tuple[type[object], int], ...] = (
             (UsageRow, settings.usage_days),
             (AuditEntry, settings.audit_days),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("compatgw")
 _REMEMBERED = 1000
 _OF_ONE_KEY = frozenset({Blame.LIMIT, Blame.ACCOUNT, Blame.CREDENTIAL})
+_LEAST_REST = 1.0
 # Seconds that a key is left alone where its provider does not say.
 _RESTS_FOR: Mapping[Blame, float] = MappingProxyType({Blame.LIMIT: 10.0, Blame.ACCOUNT: 300.0, Blame.CREDENTIAL: 300.0})
 
@@ -54,6 +55,10 @@ class PlatformKeys:
         """The preferred endpoint of provider `name`."""
         return self._endpoints[name][0]
 
+    def count(self, name: str) -> int:
+        """How many keys there are for provider `name`."""
+        return len(self._endpoints[name])
+
     def pick(self, name: str, now: float) -> Endpoint:
         """The first endpoint of `name` whose key is not limited, else the one that is free again soonest."""
         found = self._endpoints[name]
@@ -69,6 +74,8 @@ class PlatformKeys:
             return False
         number = next((each for each, one in enumerate(found) if one is endpoint), 0)
         rest = failure.retry_after if failure.retry_after is not None else _RESTS_FOR[failure.blame]
+        # One that may be asked again at once still comes after those that were not limited.
+        rest = max(rest, _LEAST_REST)
         self._rests[endpoint.name, number] = now + rest
         return any(self._rests.get((endpoint.name, each), 0.0) <= now for each in range(len(found)))
 

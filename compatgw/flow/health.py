@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from compatgw.errors import Blame
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from compatgw.errors import UpstreamFailure
-    from compatgw.policy.balance import Average
     from compatgw.state.base import Counters
 
 # Callers name models, and where a provider takes any name there is no end to them.
 _REMEMBERED = 5000
 _WORD = "breaker"
-_FRESH = Vitals()
+# Seconds.
+_REMINDER = 10.0
 # An upstream that refuses what a caller sent is well.
 _NOT_THEIRS = frozenset({Blame.CALLER, Blame.CONTEXT})
 
@@ -41,9 +41,11 @@ class Sighting:
         key: `provider/model`. name: The provider.
         calls: Calls that it answered or failed. errors: Calls that it failed.
         last_error_at: Seconds since 1970. last_error: Code of the last failure.
-        breaker: As this process and those that it heard of saw it.
+        breaker: As this process and those that it heard of saw it, without `calm`.
         vitals: The same for the planner, with latency and calls in flight.
-        untold: Something that other processes have not been told.
+        calm: Successes that are not in `breaker` yet, because they only count. calm_at: When the last was.
+        calm_in: The part of the breaker's window that all of them are in.
+        untold: Something that other processes have not been told. told_at: When they were told the last time.
     """
 
     key: str
@@ -53,8 +55,12 @@ class Sighting:
     last_error_at: float | None = None
     last_error: str | None = None
     breaker: Breaker = breaker.NEW
-    vitals: Vitals = _FRESH
+    vitals: Vitals = field(default_factory=Vitals)
+    calm: int = 0
+    calm_at: float = 0.0
+    calm_in: int = -1
     untold: bool = False
+    told_at: float = 0.0
 
     def state(self, now: float) -> str:
         """`unknown` before the first call, `up`, `failing`, `resting`, `open` or `half_open`."""
@@ -95,6 +101,8 @@ class Health:
         self._cursor = ""
 
     def __iter__(self) -> Iterator[Sighting]:
+        for seen in self._seen.values():
+            self._fold(seen)
         return iter(tuple(self._seen.values()))
 
     def live(self, turns_of: str | None = None) -> Live:
@@ -111,6 +119,11 @@ class Health:
                 self._turns.popitem(last=False)
         return Live(now=self._clock(), vitals=self._vitals, turn=turn, random=self._random)
 
+    @property
+    def shared(self) -> bool:
+        """True when other processes are told."""
+        return self._counters.shared
+
     def is_well(self, key: str) -> bool:
         """True when nothing speaks against calling `key` now."""
         vitals = self._vitals.get(key)
@@ -120,46 +133,61 @@ class Health:
 
     def began(self, key: str) -> None:
         """An attempt at `key` begins."""
-        seen, now = self._of(key), self._clock()
-        self._update(seen, breaker.probe(seen.breaker, now, self._rules), in_flight=1)
+        seen = self._of(key)
+        seen.vitals.in_flight += 1
+        if not breaker.is_calm(seen.breaker):
+            self._update(seen, breaker.probe(seen.breaker, self._clock(), self._rules))
 
     def left(self, key: str) -> None:
         """The attempt ended with nothing learnt: its client left."""
-        seen, now = self._of(key), self._clock()
-        self._update(seen, breaker.released(seen.breaker, now, self._rules), in_flight=-1)
+        seen = self._ended(key)
+        self._update(seen, breaker.released(seen.breaker, self._clock(), self._rules))
 
     def answered(self, key: str, latency: float) -> None:
         """The attempt was answered: by a whole answer `latency` seconds after it began, or by a stream to its
         end, whose first content came then.
         """
-        seen, now = self._of(key), self._clock()
+        seen, now = self._ended(key), self._clock()
         seen.calls += 1
-        average = balance.seen(seen.vitals.average, latency, now)
-        self._update(seen, breaker.succeeded(seen.breaker, now, self._rules), in_flight=-1, average=average)
+        seen.vitals.average = balance.seen(seen.vitals.average, latency, now)
+        # Nearly all calls there are: a number goes up.
+        part = breaker.bucket_of(now, self._rules)
+        if seen.calm_in == part and breaker.is_calm(seen.breaker):
+            seen.calm += 1
+            seen.calm_at = now
+            return
+        self._fold(seen)
+        self._update(seen, breaker.succeeded(seen.breaker, now, self._rules))
+        seen.calm_in = part
 
     def failed(self, key: str, failure: UpstreamFailure) -> None:
         """The attempt failed, be it a stream after its first content."""
-        seen, now = self._of(key), self._clock()
+        seen, now = self._ended(key), self._clock()
+        self._fold(seen)
         seen.calls += 1
         if failure.blame not in _NOT_THEIRS:
             seen.errors += 1
             seen.last_error_at, seen.last_error = now, failure.code
         after = breaker.failed(seen.breaker, now, failure.blame, failure.retry_after, self._rules)
-        self._update(seen, after, in_flight=-1)
+        self._update(seen, after)
 
     def compare(self, keys: Collection[str]) -> None:
         """Leaves out of these, all deployments of one model, those that fail much more than the others."""
-        states = {key: self._of(key).breaker for key in keys}
+        states = {}
+        for key in keys:
+            seen = self._of(key)
+            self._fold(seen)
+            states[key] = seen.breaker
         out = breaker.outliers(states, self._clock(), self._rules)
         for key in keys:
             seen = self._of(key)
-            if seen.vitals.ejected != (key in out):
-                seen.vitals = self._vitals[key] = replace(seen.vitals, ejected=key in out)
+            seen.vitals.ejected = key in out
 
     def _of(self, key: str) -> Sighting:
         seen = self._seen.get(key)
         if seen is None:
             seen = self._seen[key] = Sighting(key, key.partition("/")[0])
+            self._vitals[key] = seen.vitals
             if len(self._seen) > _REMEMBERED:
                 gone, _ = self._seen.popitem(last=False)
                 self._vitals.pop(gone, None)
@@ -168,14 +196,23 @@ class Health:
             self._seen.move_to_end(key)
         return seen
 
-    def _update(self, seen: Sighting, after: Breaker, *, in_flight: int, average: Average | None = None) -> None:
-        before = seen.vitals
+    def _ended(self, key: str) -> Sighting:
+        seen = self._of(key)
+        seen.vitals.in_flight = max(0, seen.vitals.in_flight - 1)
+        return seen
+
+    def _fold(self, seen: Sighting) -> None:
+        """Counts the successes that wait for it."""
+        if seen.calm:
+            times, seen.calm = seen.calm, 0
+            seen.breaker = breaker.succeeded(seen.breaker, seen.calm_at, self._rules, times)
+        seen.calm_in = -1
+
+    def _update(self, seen: Sighting, after: Breaker) -> None:
         if after is not seen.breaker:
             seen.untold = seen.untold or (self._counters.shared and breaker.is_news(seen.breaker, after))
             seen.breaker = after
-        back = breaker.back(after, self._clock(), self._rules) or None
-        busy = max(0, before.in_flight + in_flight)
-        seen.vitals = self._vitals[seen.key] = Vitals(back, before.ejected, average or before.average, busy)
+            seen.vitals.back = breaker.back(after, self._clock(), self._rules) or None
 
     # --- other processes ---
 
@@ -187,11 +224,15 @@ class Health:
         """
         if not self._counters.shared:
             return
+        now = self._clock()
         for seen in self:
-            if seen.untold:
+            # What is left alone is told again and again, for processes that begin later.
+            back = seen.vitals.back
+            if seen.untold or (back is not None and back > now and now - seen.told_at >= _REMINDER):
                 state = base64.b64encode(breaker.dumps(seen.breaker)).decode()
                 # Before the wait: what happens meanwhile is told the next time.
                 seen.untold = False
+                seen.told_at = now
                 try:
                     await self._counters.announce(f"{_WORD} {state} {seen.key}")
                 except BaseException:
@@ -211,6 +252,7 @@ class Health:
             # Of a version that writes something else; `binascii.Error` is one of them, and so is what is not ASCII.
             return
         seen = self._of(key)
+        self._fold(seen)
         untold = seen.untold
-        self._update(seen, breaker.merge(seen.breaker, theirs), in_flight=0)
+        self._update(seen, breaker.merge(seen.breaker, theirs))
         seen.untold = untold

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Literal
 import orjson
 
 from compatgw.errors import Conflict, GatewayError, InvalidRequest
+from compatgw.flow.call import JSON
 from compatgw.policy.cachekey import fingerprint as fingerprint_of
 from compatgw.state.base import CountersLost
 from compatgw.wire import stored
@@ -69,6 +70,7 @@ class Replayed:
     status: int
     headers: Headers
     body: bytes
+    type: str = JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class _Entry:
     status: int = 0
     headers: Headers = ()
     body: bytes = b""
+    type: str = JSON
 
 
 def wanted(header: str | None, *, stream: bool) -> str | None:
@@ -127,8 +130,9 @@ class Idempotency:
         """
         if call.word is None or not self.settings.enabled:
             return None
-        asked = {"request": call.request, "options": str(call.options)}
-        return await self.claim(name_of(call.word, call.caller, call.scope), fingerprint_of(call.endpoint, asked))
+        body = call.native.body if call.native is not None else call.request
+        asked = {"request": body, "options": str(call.options)}
+        return await self.claim(name_of(call.word, call.caller, call.scope), fingerprint_of(call.surface.name, asked))
 
     async def claim(self, name: str, fingerprint: str) -> Claim | Replayed:
         """The right to make the call, or the answer that it had.
@@ -158,7 +162,7 @@ class Idempotency:
             if found.fingerprint != fingerprint:
                 raise _conflict("was used for another request. Send a new key with a new request.")
             if found.state == "done":
-                return Replayed(found.status, (*found.headers, MARKER), found.body)
+                return Replayed(found.status, (*found.headers, MARKER), found.body, found.type)
             if found.state == "large":
                 raise _conflict("was used, and its answer was too large to be kept. Send a new key to ask again.")
             break
@@ -187,14 +191,15 @@ class Claim:
         elif value is not None:
             await self.release()
 
-    async def keep(self, headers: Headers, body: bytes, status: int = _OK) -> None:
+    async def keep(self, headers: Headers, body: bytes, status: int = _OK, kind: str = JSON) -> None:
         """Keeps the answer; to be called before it is sent, so that a client that misses it finds it.
 
         Args:
             headers: All of the answer's; of these only `ABOUT` is kept.
+            kind: Its content type.
         """
         about = tuple(line for line in headers if line[0] in ABOUT)
-        done = _Entry("done", self._mine.fingerprint, status=status, headers=about, body=body)
+        done = _Entry("done", self._mine.fingerprint, status=status, headers=about, body=body, type=kind)
         data = _written(done)
         if len(data) > self._settings.max_entry:
             data = _written(_Entry("large", self._mine.fingerprint))
@@ -227,7 +232,9 @@ def _conflict(why: str) -> Conflict:
 
 def _written(entry: _Entry) -> bytes:
     head = {"state": entry.state, "print": entry.fingerprint, "by": entry.by}
-    return stored.pack(_KIND, {**head, "status": entry.status, "headers": entry.headers}, entry.body)
+    return stored.pack(
+        _KIND, {**head, "status": entry.status, "headers": entry.headers, "type": entry.type}, entry.body
+    )
 
 
 def _read(data: bytes) -> _Entry | None:
@@ -237,6 +244,6 @@ def _read(data: bytes) -> _Entry | None:
     head = found.head
     try:
         headers = tuple((str(name), str(value)) for name, value in head["headers"])
-        return _Entry(head["state"], head["print"], head["by"], int(head["status"]), headers, found.body)
+        return _Entry(head["state"], head["print"], head["by"], int(head["status"]), headers, found.body, head["type"])
     except (KeyError, TypeError, ValueError):
         return None

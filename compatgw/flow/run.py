@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from compatgw.dialects.base import Piece
+from compatgw.dialects.base import Piece, Result
 from compatgw.errors import GatewayError
 from compatgw.flow.admit import admit
-from compatgw.flow.call import ClientGone
+from compatgw.flow.call import JSON
 from compatgw.flow.idempotency import Replayed
-from compatgw.flow.settle import cost_of, settle
+from compatgw.flow.settle import cost_of, failing, settle
 from compatgw.flow.source import source
-from compatgw.flow.storage import told
 from compatgw.policy import limits, money
-from compatgw.state.base import StateError
-from compatgw.surfaces import chat
-from compatgw.wire.sse import DONE, frame
 
 if TYPE_CHECKING:
     from compatgw.flow.call import Call, Client, Headers, House
@@ -40,28 +36,17 @@ async def run(call: Call, house: House, client: Client) -> None:
             are told to the client inside its stream and are not raised.
     """
     try:
-        await admit(call, house)
-        claim = await house.idempotency.claimed(call)
-        if isinstance(claim, Replayed):
-            call.ticket.free = call.complete = True
-            await client.answer(claim.status, claim.headers, claim.body)
-        elif claim is None:
-            await _answer(call, house, client)
-        else:
-            async with claim:
-                await _answer(call, house, client, claim)
-    except GatewayError as failure:
-        call.failure = call.failure or failure
-        raise
-    except StateError as error:
-        call.failure = told(error)
-        raise call.failure from error
-    except ClientGone:
-        raise
-    except Exception:
-        # Written down as what it is; the last layer of the web tells the client and the log.
-        call.failure = GatewayError("The gateway failed.")
-        raise
+        with failing(call):
+            await admit(call, house)
+            claim = await house.idempotency.claimed(call)
+            if isinstance(claim, Replayed):
+                call.ticket.free = call.complete = True
+                await client.answer(claim.status, claim.headers, claim.body, claim.type)
+            elif claim is None:
+                await _answer(call, house, client)
+            else:
+                async with claim:
+                    await _answer(call, house, client, claim)
     finally:
         if not call.flown:
             await settle(call, house)
@@ -71,55 +56,59 @@ async def _answer(call: Call, house: House, client: Client, claim: Claim | None 
     found = await source(call, house)
     try:
         if call.stream:
-            await _relay(found, call, house, client)
+            await _relay(found, call, client)
         else:
-            await _whole(found, call, house, client, claim)
+            await _whole(found, call, client, claim)
     finally:
         await found.aclose()
 
 
-async def _whole(found: Source, call: Call, house: House, client: Client, claim: Claim | None) -> None:
-    body = chat.render(found.held[0], model=_echo(call, house), exclude_reasoning=call.options.exclude_reasoning)
+async def _whole(found: Source, call: Call, client: Client, claim: Claim | None) -> None:
+    answer = found.held[0]
+    body, kind = call.face.whole(answer), answer.type if isinstance(answer, Result) else JSON
     headers = _headers(call, found.about)
     if claim is not None:
-        await claim.keep(headers, body)
+        await claim.keep(headers, body, kind=kind)
     if call.ticket.free:
         call.complete = True
-    await client.answer(200, headers, body)
+    await client.answer(200, headers, body, kind)
 
 
-async def _relay(found: Source, call: Call, house: House, client: Client) -> None:
-    """Passes a stream on. It ends with `[DONE]` only after a real end, else with one error event."""
+async def _relay(found: Source, call: Call, client: Client) -> None:
+    """Passes a stream on. Its face ends it as complete only after a real end, else as what it is: broken."""
+    face = call.face
     try:
-        await client.begin(_headers(call, found.about))
+        await client.begin(_headers(call, found.about), face.stream_type or call.type)
+        if data := face.begin():
+            await client.write(data)
         pieces = found.held
         while True:
-            if data := _events(pieces, call, house):
+            if data := face.events(_priced(pieces, call)):
                 await client.write(data)
             if found.over:
                 break
             pieces = await found.next()
         if call.ticket.free:
             call.complete = True
-        await client.write(DONE)
+        last = face.end()
     except GatewayError as failure:
         call.failure = call.failure or failure
-        await client.write(frame(orjson.dumps(failure.envelope())))
+        last = face.failed(failure)
+        if not last:
+            # Nothing in a sound can say that it broke off, so its end does not come.
+            await client.cut()
+            return
+    if last:
+        await client.write(last)
     await client.end()
 
 
-def _events(pieces: list[Piece], call: Call, house: House) -> bytes:
-    """The frames of `pieces`; usage is passed on only to a client that asked for it."""
-    out = []
-    for piece in pieces:
-        if usage := piece.chunk.get("usage"):
-            if not piece.chunk["choices"] and not _wants_usage(call):
-                continue
-            piece = _with_cost(piece, call, usage)
-        data = chat.render_chunk(piece, model=_echo(call, house), exclude_reasoning=call.options.exclude_reasoning)
-        if data is not None:
-            out.append(frame(data))
-    return out[0] if len(out) == 1 else b"".join(out)
+def _priced(pieces: list[Any], call: Call) -> list[Any]:
+    """The pieces, with what the call costs where one of them tells its usage."""
+    for number, piece in enumerate(pieces):
+        if isinstance(piece, Piece) and (usage := piece.chunk.get("usage")):
+            return [*pieces[:number], _with_cost(piece, call, usage), *pieces[number + 1 :]]
+    return pieces
 
 
 def _with_cost(piece: Piece, call: Call, usage: Usage) -> Piece:
@@ -128,15 +117,7 @@ def _with_cost(piece: Piece, call: Call, usage: Usage) -> Piece:
     if cost is None:
         return piece
     priced: Any = {**usage, "cost": orjson.Fragment(money.text(cost, least=0))}
-    return Piece({**piece.chunk, "usage": priced})
-
-
-def _wants_usage(call: Call) -> bool:
-    return bool(call.request.get("stream_options", {}).get("include_usage"))
-
-
-def _echo(call: Call, house: House) -> str | None:
-    return call.request["model"] if house.settings.echo_model else None
+    return Piece({**piece.chunk, "usage": priced}, native=piece.native)
 
 
 def _headers(call: Call, about: Headers) -> Headers:

@@ -16,12 +16,15 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from compatgw.errors import Blame, GatewayError, UpstreamFailure
+from compatgw.flow.call import ClientGone
 from compatgw.flow.storage import told
 from compatgw.policy import limits, money
 from compatgw.policy.money import Meter
 from compatgw.state.base import BadRecord, Missing, ReservationClosed, StateError, UsageRow
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from compatgw.flow.call import Call, House
     from compatgw.state.base import Ledger
     from compatgw.wire.chat import AnswerMessage, Delta, Usage
@@ -29,6 +32,35 @@ if TYPE_CHECKING:
 _log = logging.getLogger("compatgw.calls")
 _CLIENT_GONE = 499
 _ZERO = Decimal(0)
+
+
+class failing:  # noqa: N801 - used like a function, as `contextlib.suppress` is
+    """Notes why a call ends badly; what is raised is for its client.
+
+    Raises:
+        GatewayError: In place of a failure of storage.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        call = self._call
+        if isinstance(error, GatewayError):
+            call.failure = call.failure or error
+        elif isinstance(error, StateError):
+            call.failure = told(error)
+            raise call.failure from error
+        elif isinstance(error, Exception) and not isinstance(error, ClientGone):
+            # Written down as what it is; the last layer of the web tells the client and the log.
+            call.failure = GatewayError("The gateway failed.")
 
 
 def cost_of(call: Call, usage: Usage) -> Decimal | None:
@@ -117,7 +149,7 @@ async def _write(call: Call, house: House, ledger: Ledger, row: UsageRow, nothin
             # Nobody has seen the answer, and nobody will: it is not charged, now or later.
             _log.error("%s is not answered, because it cannot be charged: %s", call.id, error)
             failure = told(error)
-            ledger.record(replace(row, cost=row.cost, status=failure.status, code=failure.code))
+            ledger.record(replace(row, status=failure.status, code=failure.code))
             house.tasks.start(_let_go(call, ledger))
         raise told(error) from error
 
@@ -159,12 +191,13 @@ async def _close(call: Call, house: House) -> None:
 
 def _used(call: Call) -> tuple[Meter, bool]:
     """What the call used, and whether that is estimated."""
-    if call.usage is not None:
-        return money.meter(call.usage), False
     ticket = call.ticket
-    if not ticket.delivered:
+    if call.usage is not None:
+        return money.meter(call.usage, ticket.images), False
+    # What is no text is all there, or does not count: nobody can tell how much of a sound is how many tokens.
+    if not (ticket.delivered or ticket.images or (call.complete and not call.kind.writes)):
         return Meter(), False
-    return Meter(input=limits.input_tokens(call.request), output=limits.tokens_of(ticket.delivered)), True
+    return Meter(input=call.input, output=limits.tokens_of(ticket.delivered), images=ticket.images), True
 
 
 def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
@@ -179,7 +212,7 @@ def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
         model=call.request["model"],
         provider=call.deployment,
         target=route.target.model if route is not None else "",
-        endpoint=call.endpoint,
+        endpoint=call.surface.name,
         input=used.input,
         cached=used.cached,
         cache_write=used.cache_write,

@@ -13,14 +13,14 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from compatgw.dialects.base import Answer, Piece
-from compatgw.flow.attempt import Live
+from compatgw.dialects.base import Answer, Piece, Result
 from compatgw.flow.attempts import answered
 from compatgw.flow.patience import Patience
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from compatgw.flow.attempt import Stream
     from compatgw.flow.call import Call, House
     from compatgw.wire.chat import ChatCompletion, Usage
 
@@ -30,7 +30,7 @@ _WAITING = 32
 
 def needs_several(call: Call) -> bool:
     """True when more choices are asked for than one of the targets gives in one call."""
-    if (call.request.get("n") or 1) < 2:
+    if call.surface.codec != "chat" or (call.request.get("n") or 1) < 2:
         return False
     return any(
         (codec := route.deployment.dialect.chat) is not None and not (codec.n and route.target.quirks.n)
@@ -70,7 +70,7 @@ class _Part:
         self.index = index
         self.pieces: asyncio.Queue[list[Piece] | Exception | None] = asyncio.Queue(_WAITING)
         loop = asyncio.get_running_loop()
-        self.head: asyncio.Future[Answer | Live] = loop.create_future()
+        self.head: asyncio.Future[Answer | Result | Stream] = loop.create_future()
         self.task = loop.create_task(self._run(house))
 
     async def _run(self, house: House) -> None:
@@ -88,14 +88,14 @@ class _Part:
             self.call.patience.close()
         if self.head.done():
             # Another part failed meanwhile, and nobody waits for this one.
-            if isinstance(found, Live):
+            if not isinstance(found, (Answer, Result)):
                 await found.aclose()
             return
         self.head.set_result(found)
-        if isinstance(found, Live):
+        if not isinstance(found, (Answer, Result)):
             await self._pump(found)
 
-    async def _pump(self, live: Live) -> None:
+    async def _pump(self, live: Stream) -> None:
         try:
             pieces = live.held
             while True:
@@ -122,6 +122,7 @@ class Merged:
         self._usages: list[Usage] = []
         self.held: list[Piece] = []
         self.over = False
+        self.type = ""
 
     def begin(self) -> None:
         """Reads from all parts from now on."""

@@ -13,23 +13,21 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
-from compatgw.dialects.base import Answer
+from compatgw.dialects.base import Answer, Piece, Result
 from compatgw.errors import GatewayError, UpstreamFailure, UpstreamTimeout
 from compatgw.flow.admit import renew
 from compatgw.flow.attempts import answered
 from compatgw.flow.cache import ABOUT, Recording, headers_of, tenant_of
 from compatgw.flow.patience import Patience
-from compatgw.flow.settle import charge, delivered, settle
+from compatgw.flow.settle import charge, delivered, failing, settle
 from compatgw.flow.several import needs_several, several
 from compatgw.flow.single import Batch
-from compatgw.flow.storage import told
 from compatgw.policy import cachekey
-from compatgw.state.base import StateError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Sequence
 
-    from compatgw.dialects.base import Piece
+    from compatgw.dialects.base import Part
     from compatgw.flow.attempt import Stream
     from compatgw.flow.cache import Cache
     from compatgw.flow.call import Call, Headers, House
@@ -37,6 +35,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("compatgw")
 # Names of unknown members are the caller's own: they fill a header so far and no further.
 _HEADER = 2000
+# Seconds.
+_GRACE = 1.0
 # The caller's own choices that can change who answers, or with what.
 _CHOOSING = (
     "fallback", "load_balance", "optimise", "trust_level", "require_tools", "require_vision", "require_streaming",
@@ -49,7 +49,7 @@ class Source(Protocol):
 
     @property
     def held(self) -> list[Any]:
-        """What is there already: an `Answer`, or pieces."""
+        """What is there already: a whole answer, or pieces."""
         ...
 
     @property
@@ -77,30 +77,33 @@ async def source(call: Call, house: House) -> Source:
     Raises:
         GatewayError: Nowhere; nothing of it was told.
     """
-    if house.cache is None and not call.stream:
-        found = await (several(call, house) if needs_several(call) else answered(call, house))
-        if isinstance(found, Answer):
-            await _account(call, house, found)
-            return _Known([found], _about(call))
-        raise RuntimeError("a call that is not streamed has a whole answer")
-    if house.cache is None:
-        return await _Direct.begun(_accounted(call, house))
-    return await _shared(call, house, house.cache)
+    if house.cache is not None and call.kind.repeats:
+        return await _shared(call, house, house.cache)
+    found = await _asked(call, house)
+    if isinstance(found, (Answer, Result)):
+        await _account(call, house, found)
+        return _Shown([found], _about(call))
+    return await _Direct.begun(_streamed(found, call, house))
+
+
+async def _asked(call: Call, house: House) -> Answer | Result | Stream:
+    """An upstream's own answer; one to a call that is streamed is a stream, whatever the upstream made of it."""
+    return await (several(call, house) if needs_several(call) else answered(call, house))
 
 
 async def _shared(call: Call, house: House, cache: Cache) -> Source:
     """From the cache or from an identical call, where both are allowed to share."""
     wish = call.wish
-    barred = cachekey.bypass({**call.request}, asked=wish.asked)
+    barred = cachekey.bypass(call.native.body if call.native is not None else call.request, asked=wish.asked)
     key = _key(call, house)
     if wish.look and barred is None:
         kept = await cache.look(key, oldest=wish.ttl)
         if kept is not None:
             call.ticket.free = True
-            call.usage = kept.answer.completion.get("usage")
-            held: list[Any] = kept.replay().held if call.stream else [kept.answer]
+            call.usage = kept.usage
+            held: list[Any] = kept.replay() if call.stream else [kept.answer]
             about = (("X-Model-Used", kept.target), ("X-Provider", kept.provider), *kept.headers)
-            return _Known(held, (*about, *headers_of("HIT", kept.age(house.clock()))))
+            return _Shown(held, (*about, *headers_of("HIT", kept.age(house.clock()))))
     keep = key if wish.keep and barred is None else None
 
     def work() -> AsyncGenerator[Batch[Any], None]:
@@ -111,7 +114,8 @@ async def _shared(call: Call, house: House, cache: Cache) -> Source:
     # Only those who try equally hard share.
     place = f"alone {call.ticket.uid}" if alone else f"{key} {call.options.timeout} {call.options.retries}"
     flights = house.streams if call.stream else house.answers
-    with call.patience.within(call.seconds(house), _late):
+    # Whoever leads it hears of its own time-out first.
+    with call.patience.within(call.seconds(house) + _GRACE, _late):
         reader = await flights.board(place, work)
     call.ticket.free = not reader.led
     outcome = headers_of("BYPASS" if barred or not wish.look else "MISS" if reader.led else "HIT")
@@ -119,9 +123,12 @@ async def _shared(call: Call, house: House, cache: Cache) -> Source:
 
 
 def _key(call: Call, house: House) -> str:
-    own = {name: str(value) for name in _CHOOSING if (value := getattr(call.options, name))}
+    own: dict[str, Any] = {name: str(value) for name in _CHOOSING if (value := getattr(call.options, name))}
+    if call.native is not None:
+        # What only its own protocol knows changes the answer, too.
+        own["native"] = [{**call.native.body}, call.native.headers]
     return cachekey.key(
-        call.endpoint, {**call.request}, tenant=tenant_of(call.caller), scope=call.scope, version=house.version, own=own
+        call.surface.name, call.request, tenant=tenant_of(call.caller), scope=call.scope, version=house.version, own=own
     )
 
 
@@ -134,32 +141,32 @@ async def _flown(call: Call, house: House, keep: str | None) -> AsyncGenerator[B
     # Waits are bounded by task, and this is another one.
     call.patience = Patience()
     recording = Recording(house.cache.settings.max_entry) if house.cache is not None and keep is not None else None
-    whole: Answer | None = None
+    whole: Answer | Result | None = None
     try:
-        async with aclosing(_accounted(call, house)) as batches:
-            async for batch in batches:
-                if recording is not None and call.stream:
-                    recording.add(batch.items)
-                elif isinstance(batch.items[0], Answer):
-                    whole = batch.items[0]
-                yield batch
-        if recording is not None and call.stream:
-            whole = recording.answer()
-        await _keep(call, house, keep, whole)
-    except GatewayError as failure:
-        call.failure = failure
-        raise
-    except StateError as error:
-        call.failure = told(error)
-        raise call.failure from error
+        with failing(call):
+            found = await _asked(call, house)
+            if isinstance(found, (Answer, Result)):
+                await _account(call, house, found)
+                whole = found
+                yield Batch([found], True, _about(call))
+            else:
+                async with aclosing(_streamed(found, call, house)) as batches:
+                    async for batch in batches:
+                        if recording is not None:
+                            recording.add(batch.items)
+                        yield batch
+                if recording is not None:
+                    whole = recording.answer()
+            await _keep(call, house, keep, whole)
     finally:
         await settle(call, house)
         call.patience.close()
 
 
-async def _keep(call: Call, house: House, key: str | None, whole: Answer | None) -> None:
+async def _keep(call: Call, house: House, key: str | None, whole: Answer | Result | None) -> None:
     route = call.route
-    if key is None or whole is None or house.cache is None or route is None or route.fallback:
+    # An answer in the client's own protocol holds what the hub's form of it does not.
+    if key is None or whole is None or house.cache is None or route is None or route.fallback or call.through:
         return
     about = tuple(line for line in _about(call) if line[0] in ABOUT)
     await house.cache.keep(
@@ -167,28 +174,25 @@ async def _keep(call: Call, house: House, key: str | None, whole: Answer | None)
     )
 
 
-async def _accounted(call: Call, house: House) -> AsyncGenerator[Batch[Any], None]:
-    """What the upstream says, counted as it passes and charged before its last bit."""
-    found = await (several(call, house) if needs_several(call) else answered(call, house))
-    if isinstance(found, Answer):
-        await _account(call, house, found)
-        yield Batch([found], True, _about(call))
-        return
+async def _streamed(found: Stream, call: Call, house: House) -> AsyncGenerator[Batch[Any], None]:
+    """What a stream brings, counted as it passes and charged before its last bit."""
     call.first_token = house.monotonic() - call.started
+    call.type = found.type
     try:
         pieces = found.held
+        about = _about(call)
         while True:
             _count(call, pieces)
             if found.over:
                 break
             call.ticket.sent = True
-            yield Batch(pieces, False, _about(call))
+            yield Batch(pieces, False, about)
             pieces = await found.next()
             if call.ticket.renew_at is not None:
                 await renew(call, house)
         call.complete = True
         await charge(call, house)
-        yield Batch(pieces, True, _about(call))
+        yield Batch(pieces, True, about)
     except UpstreamFailure as failure:
         if call.server is not None:
             failure.message = call.server.redact(failure.message)
@@ -201,18 +205,25 @@ async def _accounted(call: Call, house: House) -> AsyncGenerator[Batch[Any], Non
         await found.aclose()
 
 
-async def _account(call: Call, house: House, answer: Answer) -> None:
+async def _account(call: Call, house: House, answer: Answer | Result) -> None:
     """Notes what a whole answer came to, and charges it."""
-    call.usage = answer.completion.get("usage")
-    if call.usage is None:
-        for choice in answer.completion["choices"]:
-            delivered(call, choice["message"])
+    if isinstance(answer, Result):
+        _count(call, [answer])
+    else:
+        call.usage = answer.completion.get("usage")
+        if call.usage is None:
+            for choice in answer.completion["choices"]:
+                delivered(call, choice["message"])
     call.complete = True
     await charge(call, house)
 
 
-def _count(call: Call, pieces: list[Piece]) -> None:
+def _count(call: Call, pieces: Sequence[Piece | Part | Result]) -> None:
     for piece in pieces:
+        if not isinstance(piece, Piece):
+            call.usage = piece.usage or call.usage
+            call.ticket.images += piece.images
+            continue
         chunk = piece.chunk
         for choice in chunk["choices"]:
             delivered(call, choice["delta"])
@@ -273,7 +284,7 @@ class _Direct:
         await self._batches.aclose()
 
 
-class _Known:
+class _Shown:
     """An answer that is there already."""
 
     def __init__(self, held: list[Any], about: Headers) -> None:

@@ -10,10 +10,9 @@ counter that `round_robin` is given.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import accumulate
 from math import exp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,8 +66,7 @@ _NEVER = float("inf")
 _TICK = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
-class Average:
+class Average(NamedTuple):
     """A decayed average of the time to the first byte, quick to rise and slow to fall.
 
     Attributes:

@@ -23,7 +23,7 @@ import struct
 from dataclasses import dataclass
 from enum import Enum
 from math import inf, isfinite, nextafter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from compatgw.errors import Blame
 
@@ -77,8 +77,7 @@ class Rules:
 DEFAULT = Rules()
 
 
-@dataclass(frozen=True, slots=True)
-class Breaker:
+class Breaker(NamedTuple):
     """The state of one deployment. All moments are seconds since 1970.
 
     Attributes:
@@ -157,9 +156,14 @@ def _probing(state: Breaker, now: float, rules: Rules) -> int:
     return state.probes if state.until <= state.probed and now < state.probed + rules.probe_for else 0
 
 
-def succeeded(state: Breaker, now: float, rules: Rules = DEFAULT) -> Breaker:
-    """The state once a call was answered. A success closes a half-open breaker, not one that is open still."""
-    newest, good, bad = _counted(state, now, rules, failed=False)
+def is_calm(state: Breaker) -> bool:
+    """True when one more success only counts: it is closed, and the last call succeeded, too."""
+    return state.streak == 0 and state.healed >= state.until
+
+
+def succeeded(state: Breaker, now: float, rules: Rules = DEFAULT, times: int = 1) -> Breaker:
+    """The state once a call was answered, or several. A success closes a half-open breaker, not one that is open."""
+    newest, good, bad = _counted(state, now, rules, failed=False, times=times)
     healed, trips = state.healed, state.trips
     if state.until > healed and now >= state.until:
         healed, trips = now, 0
@@ -254,19 +258,22 @@ def _with(
 def figures(state: Breaker, now: float, rules: Rules = DEFAULT) -> tuple[int, int]:
     """Calls and failures in the window, without what came before the breaker healed."""
     # What failed before it healed must not open it again.
-    oldest = max(_bucket(now, rules) - BUCKETS, _bucket(state.healed, rules) if state.healed else -1) + 1
+    oldest = max(bucket_of(now, rules) - BUCKETS, bucket_of(state.healed, rules) if state.healed else -1) + 1
     skipped = max(0, oldest - (state.newest - BUCKETS + 1))
     failures = sum(state.bad[skipped:])
     return sum(state.good[skipped:]) + failures, failures
 
 
-def _bucket(moment: float, rules: Rules) -> int:
+def bucket_of(moment: float, rules: Rules = DEFAULT) -> int:
+    """Number of the part of the window that a moment is in, counted from 1970."""
     return int(moment * BUCKETS / rules.window)
 
 
-def _counted(state: Breaker, now: float, rules: Rules, *, failed: bool) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
-    """The buckets with one more call at `now`."""
-    bucket = _bucket(now, rules)
+def _counted(
+    state: Breaker, now: float, rules: Rules, *, failed: bool, times: int = 1
+) -> tuple[int, tuple[int, ...], tuple[int, ...]]:
+    """The buckets with so many more calls at `now`."""
+    bucket = bucket_of(now, rules)
     newest, good, bad = _moved(state, max(state.newest, bucket))
     # A clock that is behind the others counts in the oldest bucket that there is.
     place = max(0, BUCKETS - 1 - (newest - bucket))
@@ -274,8 +281,8 @@ def _counted(state: Breaker, now: float, rules: Rules, *, failed: bool) -> tuple
         # Enough to know the ratio by.
         return newest, good, bad
     if failed:
-        return newest, good, (*bad[:place], bad[place] + 1, *bad[place + 1 :])
-    return newest, (*good[:place], good[place] + 1, *good[place + 1 :]), bad
+        return newest, good, (*bad[:place], bad[place] + times, *bad[place + 1 :])
+    return newest, (*good[:place], min(good[place] + times, _FULL), *good[place + 1 :]), bad
 
 
 def _moved(state: Breaker, newest: int) -> tuple[int, tuple[int, ...], tuple[int, ...]]:

@@ -17,7 +17,7 @@ from compatgw.policy import access
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compatgw.policy.directory import Candidate
+    from compatgw.policy.directory import Candidate, Deployment
     from compatgw.policy.plan import Question, Reason
 
 
@@ -27,7 +27,15 @@ def against(candidate: Candidate, question: Question) -> tuple[Reason, str] | No
         return "not_visible", "the team, which does not see it,"
     if not access.may_use(question.caller, candidate.names):
         return "not_for_this_key", "this key, which may not use it,"
+    if not has_endpoint(candidate.deployment, question.codec):
+        return "no_endpoint", f"the endpoint '{question.codec}', which its provider does not have,"
     return _lacks_ability(candidate, question) or _lacks_input(candidate, question) or _below_tier(candidate, question)
+
+
+def has_endpoint(deployment: Deployment, codec: str) -> bool:
+    """True when calls of this kind can go to `deployment` at all."""
+    found = getattr(deployment.dialect, codec)
+    return found is not None and bool(found.serves(deployment.quirks))
 
 
 def _lacks_ability(candidate: Candidate, question: Question) -> tuple[Reason, str] | None:

@@ -236,15 +236,16 @@ def input_tokens(request: ChatRequest) -> int:
     return total
 
 
-def reserved_tokens(request: ChatRequest, output_cap: int, model_output: int | None = None) -> int:
-    """Tokens to reserve: the input's estimate and the output that was asked for, at most `output_cap` of it.
+def reserved_tokens(request: ChatRequest, total: int, output_cap: int, model_output: int | None = None) -> int:
+    """Tokens to reserve: the input's and the output that was asked for, at most `output_cap` of it.
 
     Args:
+        total: About how many tokens the request has (`input_tokens`).
         output_cap: Most output tokens that are reserved, asked for or not.
         model_output: Most that the model writes, when known.
     """
     asked = output_tokens(request, output_cap, model_output)
-    return input_tokens(request) + min(asked, output_cap * (request.get("n") or 1))
+    return total + min(asked, output_cap * (request.get("n") or 1))
 
 
 def output_tokens(request: ChatRequest, default: int, model_output: int | None = None) -> int:
@@ -263,11 +264,16 @@ def tokens_of(characters: int) -> int:
     return -(-characters // _BYTES_PER_TOKEN)
 
 
+def text_tokens(text: str) -> int:
+    """About how many tokens a text has."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN)
+
+
 def _content(content: Any) -> int:
     if content is None:
         return 0
     if isinstance(content, str):
-        return -(-len(content.encode("utf-8", "surrogatepass")) // _BYTES_PER_TOKEN)
+        return text_tokens(content)
     return sum(_part(part) for part in content)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from compatgw.policy.limits import input_tokens
-
 if TYPE_CHECKING:
     from compatgw.wire.chat import ChatRequest, FileData
 
@@ -47,8 +45,12 @@ class Needs:
     choices: int = 1
 
 
-def needs(request: ChatRequest) -> Needs:
-    """What `request` needs. Files that do not say what they are need nothing that we know of."""
+def needs(request: ChatRequest, total: int) -> Needs:
+    """What a chat needs. Files that do not say what they are need nothing that we know of.
+
+    Args:
+        total: About how many tokens it has (`limits.input_tokens`).
+    """
     images = pdfs = audio = False
     others = 0
     for message in request["messages"]:
@@ -67,7 +69,6 @@ def needs(request: ChatRequest) -> Needs:
                 kind = _kind(part["file"])
                 images = images or kind.startswith("image/")
                 pdfs = pdfs or kind in _PDFS
-    total = input_tokens(request)
     wanted = request.get("response_format")
     return Needs(
         tools=bool(request.get("tools") or request.get("functions")),

@@ -4,8 +4,9 @@
 
 * The model that was asked for comes first, or the models of `load_balance` in the order that they were
   picked in; `model` is then not called unless it is one of them. The models of `fallback` follow.
-* A need that the request only shows (an image, a tool) takes out what is known not to meet it; whether
-  anything else does is the provider's to say. A `require_*` takes out whatever is not known to.
+* A need that the request only shows (an image, a tool) takes out what is known not to meet it, unless that
+  leaves nobody; whether anything else does is the provider's to say. A `require_*` takes out whatever is not
+  known to, and leaves nobody rather than that.
 * `trust_level` and `speed` are the least that will do: `speed: moderate` takes fast models, too, and the
   lowest of each leaves nobody out. A tier that is not known counts as the lowest.
 * Within one name: `model_hints`, then `optimise`, then the order of the name itself. Hints prefer among
@@ -20,7 +21,7 @@ What does not live here: what names mean (`directory.py`), the filters (`filteri
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -28,7 +29,7 @@ from compatgw.errors import Forbidden, InvalidRequest, NotFound, UpstreamUnavail
 from compatgw.policy import balance, limits
 from compatgw.policy.balance import NEW, Average
 from compatgw.policy.directory import missing, shown
-from compatgw.policy.filtering import against
+from compatgw.policy.filtering import against, has_endpoint
 from compatgw.policy.ordering import ordered
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ Reason = Literal[
     "not_for_this_key",  # the team sees it, this key may not use it
     "not_in_scope",  # its provider is not shown at this path or host
     "no_provider",  # its provider is not active here, or nobody knows the name
+    "no_endpoint",  # its provider does not have the endpoint
     "no_tools",
     "no_vision",
     "no_pdf",
@@ -106,6 +108,7 @@ class Route:
         why: Why it stands where it stands.
         fallback: Its name is one of `fallback`, not the model that was asked for.
         describe_images: It cannot see the request's images: they have to be put into words first.
+        deployment: The provider. key: `provider/model`.
     """
 
     candidate: Candidate
@@ -113,16 +116,13 @@ class Route:
     why: Why
     fallback: bool = False
     describe_images: bool = False
+    deployment: Deployment = field(init=False, compare=False)
+    key: str = field(init=False, compare=False)
 
-    @property
-    def deployment(self) -> Deployment:
-        """The provider."""
-        return self.candidate.deployment
-
-    @property
-    def key(self) -> str:
-        """`provider/model`."""
-        return self.candidate.key
+    def __post_init__(self) -> None:
+        # Most calls go over a route that was made long ago.
+        object.__setattr__(self, "deployment", self.candidate.deployment)
+        object.__setattr__(self, "key", self.candidate.key)
 
     @property
     def names(self) -> Names:
@@ -140,6 +140,7 @@ class Question:
         caller: Who asks.
         options: What the caller wants of the gateway.
         needs: What the request needs.
+        codec: The kind of the request: which codec has to be there.
         unsupported: What happens to members that a model cannot carry.
         vision_helper: A model is configured that puts images into words for those that see none.
         output_cap: Output tokens that a price is estimated with when the request names no maximum.
@@ -150,14 +151,15 @@ class Question:
     caller: Caller
     options: CallOptions
     needs: Needs
+    codec: str = "chat"
     unsupported: Policy = "hints"
     vision_helper: bool = False
     output_cap: int = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Vitals:
-    """What is known of one deployment now.
+    """What is known of one deployment now; a planner only reads it, whoever sees calls come and go keeps it so.
 
     Attributes:
         back: The moment from which its breaker admits calls; None, and any that is past: it does.
@@ -225,16 +227,30 @@ def plan(question: Question, directory: Directory, live: Live) -> Plan:
     return found
 
 
-def sole(directory: Directory, model: str, scope: Scope, unsupported: Policy) -> tuple[Route, ...]:
+def sole(directory: Directory, model: str, scope: Scope, unsupported: Policy, codec: str) -> tuple[Route, ...]:
     """The one way to call `model`, where there is just one and so nothing to choose; else nothing."""
     candidates, _ = directory.meaning(model, scope)
-    if len(candidates) != 1:
+    if len(candidates) != 1 or not has_endpoint(candidates[0].deployment, codec):
         return ()
     return (Route(candidates[0], candidates[0].target(unsupported), "asked"),)
 
 
 def survey(question: Question, directory: Directory, live: Live) -> Plan:
-    """As `plan`, but one without targets is no error: it is to be looked at, or waited for."""
+    """As `plan`, but one without targets is no error: it is to be looked at."""
+    found = _survey(question, directory, live)
+    if found.targets or not any(lost.reason in _INFERRED for lost in found.left_out):
+        return found
+    # What a request only shows to need is a reason to prefer another model. Where there is none, the
+    # model's own protocol says best which member it cannot carry.
+    plain = replace(question.needs, tools=False, images=False, pdfs=False, audio=False, json_schema=False)
+    relaxed = _survey(replace(question, needs=plain), directory, live)
+    return relaxed if relaxed.targets else found
+
+
+_INFERRED = frozenset({"no_tools", "no_vision", "no_pdf", "no_audio", "no_json_schema"})
+
+
+def _survey(question: Question, directory: Directory, live: Live) -> Plan:
     left_out: list[LeftOut] = []
     groups = _groups(question, directory, left_out)
     awake, retry_at = _awake(groups, live, left_out)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Literal
 from compatgw.errors import Blame, UpstreamFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from compatgw.errors import GatewayError
 
@@ -55,7 +55,6 @@ Reason = Literal[
     "caller",  # the request itself
     "ours",  # a failure of the gateway's own
     "committed",  # the client has the first piece of an answer
-    "resting",  # every target rests; wait for the first that is back
 ]
 """Why; a word for logs and for explaining."""
 
@@ -74,7 +73,7 @@ class Decision:
     Attributes:
         move: What.
         reason: Why. With GIVE_UP it says why the last target is not tried again.
-        pause: Seconds to wait before it; 0 but for AGAIN and "resting".
+        pause: Seconds to wait before it; 0 but for AGAIN.
         retry_after: Seconds to tell the client with GIVE_UP, None when nobody said any.
     """
 
@@ -175,26 +174,6 @@ def _pause(tries: int, asked: float | None, random: Callable[[], float], rules: 
     ours = drawn * min(rules.cap, rules.base * 2.0 ** min(tries - 1, 64))
     # Never earlier than the upstream asked, and not in the same moment as all others that it asked.
     return ours if asked is None else max(asked + drawn * rules.base, ours)
-
-
-def when_all_rest(back: Iterable[float], *, now: float, left: float, rules: Rules = DEFAULT) -> Decision:
-    """What to do when no target admits a call: wait for the first that is back, if that is soon.
-
-    Args:
-        back: When each target admits calls again, on the clock of `now`.
-        now: Seconds.
-        left: Seconds until the deadline of the whole call.
-
-    Returns:
-        NEXT with a pause, or GIVE_UP with the `Retry-After` for the client (None without targets).
-    """
-    first = min(back, default=None)
-    if first is None:
-        return Decision(Move.GIVE_UP, "resting")
-    wait = max(0.0, first - now)
-    if wait <= rules.longest_wait and wait < left:
-        return Decision(Move.NEXT, "resting", wait)
-    return Decision(Move.GIVE_UP, "resting" if wait > rules.longest_wait else "deadline", 0.0, wait)
 
 
 # --- which failure the client sees -----------------------------------------------------------

@@ -10,16 +10,20 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from compatgw.flow import cache, idempotency
-from compatgw.flow.admit import planned
+from compatgw.flow.admit import asked
 from compatgw.flow.call import Call, Ticket
 from compatgw.flow.run import run
 from compatgw.policy import access, breaker, directory
 from compatgw.policy.explaining import explain
+from compatgw.policy.plan import survey
 from compatgw.surfaces import chat, extensions
+from compatgw.surfaces.base import View
 from compatgw.web.paths import tail_of
 
 if TYPE_CHECKING:
+    from compatgw.policy.access import Caller
     from compatgw.policy.directory import Scope
+    from compatgw.surfaces.base import Parsed, Surface
     from compatgw.web.site import Site
     from compatgw.web.visit import Visit
 
@@ -30,20 +34,46 @@ _WISHES = frozenset({b"x-on-unsupported", b"x-cache", b"x-cache-ttl", b"idempote
 
 async def chat_completions(site: Site, visit: Visit) -> None:
     """`POST /v1/chat/completions`."""
+    await serve(site, visit, chat.CHAT)
+
+
+async def serve(site: Site, visit: Visit, surface: Surface) -> None:
+    """A call by `surface`: who calls, may they, what do they want, and on to its way."""
+    visit.envelope = surface.envelope
     caller = await site.identify(visit)
-    access.require_scope(caller, "chat")
+    access.require_scope(caller, surface.scope)
     with site.capacity:
         started = site.house.monotonic()
-        request, options, *_ = chat.parse(await visit.body())
-        ticket = Ticket(f"call_{site.house.ids()}")
-        call = Call(visit.id, request, options, caller, scope_of(site, visit), visit.patience, started, ticket)
+        body = await visit.body()
+        call = call_of(site, visit, surface, surface.parse(body), caller, started)
+        call.size = len(body)
         if visit.has_any(_WISHES):
             _hear(visit, call)
             if visit.header("x-gateway-explain") == "1":
-                await document(visit, explain(planned(call, site.house)))
+                await document(visit, explain(survey(*asked(call, site.house))))
                 return
         with visit.watch():
             await run(call, site.house, visit)
+
+
+def call_of(site: Site, visit: Visit, surface: Surface, parsed: Parsed, caller: Caller, started: float) -> Call:
+    """The call that a request asks for."""
+    house = site.house
+    face = surface.face(parsed, View(visit.word, int(house.clock()), house.settings.echo_model))
+    visit.face = face
+    return Call(
+        visit.id,
+        surface,
+        parsed.request,
+        parsed.options,
+        parsed.native,
+        face,
+        caller,
+        scope_of(site, visit),
+        visit.patience,
+        started,
+        Ticket(visit.word),
+    )
 
 
 def _hear(visit: Visit, call: Call) -> None:

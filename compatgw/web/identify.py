@@ -75,7 +75,11 @@ class Identify:
         self._pepper = secrets.token_bytes(32)
         self._known = {self._digest(key): principal for key, principal in witnesses.keys}
         # Without a ledger they are the same callers every time.
-        self._fixed: dict[int, Caller] = {}
+        self._fixed: Mapping[bytes, Caller] = (
+            {digest: caller_of_principal(principal, None, plans) for digest, principal in self._known.items()}
+            if witnesses.accounts is None
+            else {}
+        )
         self._ask = witnesses
         self._plans = plans
         self._clock = clock
@@ -106,12 +110,8 @@ class Identify:
         key, bearer = key_of(visit)
         if key is None:
             raise Unauthenticated(_missing(self.closed), code="missing_api_key")
-        if self._known and (known := self._known.get(self._digest(key))) is not None:
-            if self._ask.accounts is not None:
-                return await self._with_team(known)
-            if (caller := self._fixed.get(id(known))) is None:
-                caller = self._fixed[id(known)] = caller_of_principal(known, None, self._plans)
-            return caller
+        if self._known and (known := self._known.get(digest := self._digest(key))) is not None:
+            return self._fixed.get(digest) or await self._with_team(known)
         if bearer and self._ask.tokens is not None and looks_like_token(key):
             return await self._with_team(self._ask.tokens.recall(key) or await self._ask.tokens.verify(key))
         verifier = self._ask.verifier

@@ -56,7 +56,7 @@ class Router:
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answers one request. Nothing leaves but cancellation."""
-        visit = Visit(scope, receive, send, self._site.house.settings, f"req_{self._site.house.ids()}")
+        visit = Visit(scope, receive, send, self._site.house.settings, self._site.house.ids())
         try:
             if self._site.chores is not None:
                 await self._site.chores.start()

@@ -16,16 +16,18 @@ from urllib.parse import parse_qsl, quote
 import orjson
 
 from compatgw.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
-from compatgw.flow.call import ClientGone
+from compatgw.flow.call import EVENTS, JSON, ClientGone
 from compatgw.flow.patience import Patience
+from compatgw.surfaces.base import envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
     from types import TracebackType
 
     from compatgw.config import Settings
     from compatgw.errors import GatewayError
     from compatgw.flow.call import Headers
+    from compatgw.surfaces.base import Face
 
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
@@ -35,11 +37,8 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 # Seconds.
 _WATCH_AFTER = 0.02
 _JSON = (b"content-type", b"application/json")
-_STREAM = (
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache, no-transform"),
-    (b"x-accel-buffering", b"no"),
-)
+_EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
+_STREAM = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
 
 
 class Visit:
@@ -48,20 +47,24 @@ class Visit:
     Attributes:
         scope: The ASGI scope, untouched.
         method: HTTP method.
+        word: A new one, that ids are made of.
         id: The request id, the client's own if it is well formed.
         root: The prefix that the gateway is mounted under.
         route: The path within the gateway.
         scope_name: Which of the configured scopes the path or host named.
         started: True once the head of the answer was sent.
+        envelope: The body of an error answer.
+        face: How the client is told that a stream broke off.
     """
 
     __slots__ = (
-        "_headers", "_receive", "_send", "_settings", "_soon", "_watcher", "extra", "finished", "gone", "id", "method",
-        "patience", "root", "route", "scope", "scope_name", "started", "streaming", "task",
+        "_headers", "_receive", "_send", "_settings", "_soon", "_watcher", "envelope", "extra", "face", "finished",
+        "gone", "id", "method", "patience", "root", "route", "scope", "scope_name", "started", "streaming", "task",
+        "word",
     )  # fmt: skip
 
     def __init__(
-        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, settings: Settings, new_id: str
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send, settings: Settings, word: str
     ) -> None:
         self.scope = scope
         self._receive = receive
@@ -70,7 +73,8 @@ class Visit:
         self._headers: dict[bytes, bytes] = dict(scope["headers"])
         self.method: str = scope["method"]
         own = self.header("x-request-id")
-        self.id = own if own is not None and _REQUEST_ID.fullmatch(own) else new_id
+        self.id = own if own is not None and _REQUEST_ID.fullmatch(own) else f"req_{word}"
+        self.word = word
         self.root = ""
         self.route = "/"
         self.scope_name: str | None = None
@@ -78,6 +82,8 @@ class Visit:
         self.streaming = False
         self.finished = False
         self.gone = False
+        self.envelope: Callable[[GatewayError], Mapping[str, Any]] = envelope
+        self.face: Face | None = None
         self.extra: list[tuple[bytes, bytes]] = []
         self.patience = Patience()
         self.task = asyncio.current_task()
@@ -135,9 +141,10 @@ class Visit:
 
     # --- answering ---
 
-    async def answer(self, status: int, headers: Headers, body: bytes, kind: tuple[bytes, bytes] = _JSON) -> None:
-        """A complete answer."""
-        lines = [kind, (b"content-length", str(len(body)).encode()), *self._lines(headers)]
+    async def answer(self, status: int, headers: Headers, body: bytes, kind: str = JSON) -> None:
+        """A complete answer; `kind` is its content type."""
+        first = _JSON if kind == JSON else (b"content-type", _safe(kind))
+        lines = [first, (b"content-length", str(len(body)).encode()), *self._lines(headers)]
         self.started = True
         await self._put(
             {"type": "http.response.start", "status": status, "headers": lines},
@@ -145,10 +152,12 @@ class Visit:
         )
         self.finished = True
 
-    async def begin(self, headers: Headers) -> None:
-        """The head of a stream."""
-        self.started = self.streaming = True
-        lines = [*_STREAM, *self._lines(headers)]
+    async def begin(self, headers: Headers, kind: str = EVENTS) -> None:
+        """The head of an answer that comes bit by bit."""
+        self.started = True
+        self.streaming = kind == EVENTS
+        first = _EVENTS if self.streaming else (b"content-type", _safe(kind or "application/octet-stream"))
+        lines = [first, *_STREAM, *self._lines(headers)]
         await self._put({"type": "http.response.start", "status": 200, "headers": lines})
 
     async def write(self, data: bytes) -> None:
@@ -160,15 +169,21 @@ class Visit:
         await self._put({"type": "http.response.body", "body": b"", "more_body": False})
         self.finished = True
 
+    async def cut(self) -> None:
+        """No end: the server closes the connection of an application that leaves without one."""
+        self.finished = True
+
     async def error(self, error: GatewayError) -> None:
         """An error envelope: as an answer, or as the last event of a stream that has begun."""
-        body = orjson.dumps(error.envelope())
+        body = orjson.dumps(self.envelope(error))
         if self.finished:
             return
         if self.started:
-            if self.streaming:
-                await self.write(b"data: " + body + b"\n\n")
-            await self.end()
+            if self.face is not None and (last := self.face.failed(error)):
+                await self.write(last)
+                await self.end()
+            else:
+                await self.cut()
             return
         headers = []
         if error.retry_after is not None:

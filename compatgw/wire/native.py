@@ -16,8 +16,11 @@ class Native(NamedTuple):
         surface: Whose protocol: `messages`, `responses`.
         body: All members, those of the gateway taken out. Not to be changed.
         headers: Of the protocol, such as `anthropic-beta`; names in lower case.
+        bound: Members that no other protocol can carry, each with a sentence that says why: where the request would
+            have to be translated, they are refused.
     """
 
     surface: str
     body: Mapping[str, Any]
     headers: tuple[tuple[str, str], ...] = ()
+    bound: tuple[tuple[str, str], ...] = ()

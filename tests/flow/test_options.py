@@ -16,6 +16,7 @@ import pytest
 
 from compatgw import Gateway
 from compatgw.policy.access import Principal, caller_of_principal
+from compatgw.policy.limits import input_tokens
 from compatgw.policy.needs import needs
 from compatgw.policy.plan import Question, plan
 from compatgw.surfaces.extensions import READY, claim
@@ -277,7 +278,9 @@ def question(app: Gateway, **members: Any) -> Question:
     body, options = claim(ask(model=LLAMA, **members))
     request: Any = body
     caller = caller_of_principal(Principal(name="x"), None, {})
-    return Question(model=LLAMA, scope=None, caller=caller, options=options, needs=needs(request))
+    return Question(
+        model=LLAMA, scope=None, caller=caller, options=options, needs=needs(request, input_tokens(request))
+    )
 
 
 def chi_square(seen: Counter[Any], expected: dict[Any, float]) -> float:

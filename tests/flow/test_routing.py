@@ -325,3 +325,13 @@ async def test_a_stream_whose_client_left_is_ended_or_read_to_its_end(drain: int
 
     # What was left in the middle says nothing of its upstream.
     assert (seen.calls, seen.errors, seen.vitals.in_flight) == (1 if drain else 0, 0, 0)
+
+
+async def test_keys_that_are_all_limited_are_each_tried_once() -> None:
+    """An upstream that asks for no rest at all must not have them take turns for ever."""
+    up = Turns(Canned(BUSY, 429, headers={"retry-after": "0"}))
+    app = house({"most": 0}, one=up, settings={"one": {"api_keys": ["second-key", "third-key"]}})
+    got = await asyncio.wait_for(post(app, timeout=500), 5)
+
+    assert (got.status_code, len(up.keys)) == (429, 3)
+    assert set(up.keys) == {"one-key", "second-key", "third-key"}

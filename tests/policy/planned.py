@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
 
-from compatgw.dialects.base import Dialect, Policy, Quirks
+from compatgw.dialects.base import Policy, Quirks
+from compatgw.dialects.table import DIALECTS
 from compatgw.policy.access import Caller
 from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import claims
@@ -41,16 +42,17 @@ def world(
     own: Mapping[str, OwnModel] | None = None,
     aliases: Mapping[str, str] | None = None,
     also: tuple[str, ...] = (),
+    dialect: str = "openai",
 ) -> Directory:
     """A directory in which the codename `code` means every one of `models`.
 
     Args:
         prices: Dollars for a million tokens in and out, by `provider/model`.
         also: Further providers that are active and have no row.
+        dialect: What all of them speak.
     """
     names = [*dict.fromkeys(row.provider for row in models), *also]
-    dialect = Dialect("none")
-    deployments = {name: Deployment(name, dialect, (quirks or {}).get(name, PLAIN)) for name in names}
+    deployments = {name: Deployment(name, DIALECTS[dialect], (quirks or {}).get(name, PLAIN)) for name in names}
     codenames = {"code": tuple(f"{row.provider}/{row.id}" for row in models)}
     known = {name: Price(input=Decimal(value), output=Decimal(value)) for name, value in (prices or {}).items()}
     catalogue = Catalogue(models, codenames, aliases or {}, trust or {})

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from compatgw.dialects.base import Dialect, Quirks
+from compatgw.dialects.base import Quirks
+from compatgw.dialects.table import DIALECTS
 from compatgw.errors import NotFound
 from compatgw.policy.access import Caller
 from compatgw.policy.directory import (
@@ -32,7 +33,7 @@ def directory(
     *names: str, own: dict[str, OwnModel] | None = None, models: tuple[str, ...] = (), known: Catalogue = KNOWN
 ) -> Directory:
     """A directory whose active providers are `names`."""
-    dialect = Dialect("none")
+    dialect = DIALECTS["openai"]
     deployments = {name: Deployment(name, dialect, Quirks(), models) for name in names}
     return Directory("gw", deployments, own or {}, known, frozenset(PROVIDERS))
 

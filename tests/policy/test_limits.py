@@ -285,7 +285,7 @@ def test_about_how_many_tokens_a_request_has(request_: Any, tokens: int) -> None
 )
 def test_what_is_reserved_for_the_answer(members: dict[str, Any], model_output: int | None, expected: int) -> None:
     """What was asked for, at most the cap and what the model writes, for each choice."""
-    assert reserved_tokens(asking("", **members), 4096, model_output) == 4 + expected
+    assert reserved_tokens(asking("", **members), 4, 4096, model_output) == 4 + expected
 
 
 def test_claims_without_limits_are_empty() -> None:

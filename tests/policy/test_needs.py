@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from compatgw.policy.limits import input_tokens
 from compatgw.policy.needs import Needs, needs
 from compatgw.surfaces import chat
 
@@ -15,7 +16,8 @@ def of(*parts: Any, **members: Any) -> Needs:
     """The needs of a request, parsed as the surface does it; `parts` are its one message's."""
     content: Any = list(parts) or "hi"
     body = {"model": "m", "messages": [{"role": "user", "content": content}], **members}
-    return needs(chat.parse(orjson.dumps(body)).request)
+    request = chat.parse(orjson.dumps(body)).request
+    return needs(request, input_tokens(request))
 
 
 def kinds(found: Needs) -> set[str]:
@@ -76,7 +78,8 @@ def test_what_earlier_turns_show_is_needed_too() -> None:
         {"role": "assistant", "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
         {"role": "tool", "tool_call_id": "c", "content": "ok"},
     ]  # fmt: skip
-    found = needs(chat.parse(orjson.dumps({"model": "m", "messages": messages})).request)
+    request = chat.parse(orjson.dumps({"model": "m", "messages": messages})).request
+    found = needs(request, input_tokens(request))
     assert kinds(found) == {"images"}
 
 
@@ -100,4 +103,4 @@ def test_images_and_files_never_make_a_prompt_surely_too_long(images: int, files
     """What they come to is anybody's guess."""
     content: Any = [TEXT, *[IMAGE] * images, *[file(file_id="f")] * files]
     request: Any = {"model": "m", "messages": [{"role": "user", "content": content}]}
-    assert needs(request).least <= 2
+    assert needs(request, input_tokens(request)).least <= 2

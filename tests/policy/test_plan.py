@@ -11,13 +11,11 @@ import pytest
 
 from compatgw.dialects.base import Quirks
 from compatgw.errors import Forbidden, InvalidRequest, NotFound, UpstreamUnavailable
-from compatgw.policy import retry
 from compatgw.policy.balance import Average
 from compatgw.policy.directory import Candidate, OwnModel, resolve
 from compatgw.policy.needs import Needs
 from compatgw.policy.ordering import price
 from compatgw.policy.plan import LeftOut, Vitals, plan, refusal, sole
-from compatgw.policy.retry import Move
 from compatgw.providers.prices import Prices
 from compatgw.state.base import Price
 from tests.policy.planned import NOW, ask, caller, live, look, lost, model, targets, world
@@ -278,8 +276,18 @@ def test_thread_30_a_404_says_which_filter_left_no_candidate() -> None:
     message = caught.value.message
     assert "trust_level 3 leaves out a/m, b/m, c/m, d/m, e/m and 1 more" in message
     assert "trust_level 3 leaves out g/m" in message
-    with pytest.raises(NotFound, match="an image in the request leaves out a/m"):
-        plan(ask("a/m", needs=Needs(images=True)), place, live())
+    with pytest.raises(NotFound, match="require_vision leaves out a/m"):
+        plan(ask("a/m", require_vision=True), place, live())
+    with pytest.raises(NotFound, match="the endpoint 'speech', which its provider does not have, leaves out a/m"):
+        plan(replace(ask("a/m"), codec="speech"), world(model("a"), dialect="anthropic"), live())
+
+
+def test_a_need_that_only_shows_leaves_nobody_out_where_there_is_nobody_else() -> None:
+    """The model's own protocol says best which member it cannot carry; where another one can, that is preferred."""
+    place = world(model("a", input=("text",)), model("b", input=("text",)))
+    seeing = world(model("a", input=("text",)), model("b", input=("text", "image")))
+    assert targets(look(place, ask(needs=Needs(images=True)))) == ["a", "b"]
+    assert targets(look(seeing, ask(needs=Needs(images=True)))) == ["b"]
 
 
 def test_a_message_names_five_models_at_most() -> None:
@@ -536,15 +544,13 @@ def test_thread_31_when_all_rest_it_is_503_with_the_time_of_the_first_that_is_ba
     assert "3.2" in error.message
 
 
-def test_thread_31_a_plan_of_resting_targets_can_be_waited_for() -> None:
-    """litellm#3617, #3646: the flow waits for the first that is back, then plans again and finds it."""
+def test_litellm_3646_what_rests_is_not_waited_for_but_is_a_target_again_in_time() -> None:
+    """The thread wants the call to wait; the contract has 503 at once, and says for how long."""
     vitals = {"a/m": open_for(7.5), "b/m": open_for(3.0), "c/m": open_for(60)}
     found = look(ABC, ask(), live(vitals))
-    assert found.retry_at is not None
-    decision = retry.when_all_rest([found.retry_at], now=NOW, left=30)
-    assert (decision.move, decision.pause) == (Move.NEXT, 3.0)
+    assert found.retry_at == NOW + 3.0
     later = live(vitals)
-    moved = type(later)(now=NOW + decision.pause, vitals=vitals, turn=0, random=later.random)
+    moved = type(later)(now=found.retry_at, vitals=vitals, turn=0, random=later.random)
     assert targets(look(ABC, ask(), moved)) == ["b"]
 
 
@@ -573,7 +579,7 @@ def test_thread_33_nothing_is_retried_or_spread_unasked() -> None:
 def test_one_way_is_a_plan_by_itself() -> None:
     """Of one candidate there is nothing to choose; of several, or none, there is no sole way."""
     one, two = world(model("a")), world(model("a"), model("b"))
-    (route,) = sole(one, "a/m", None, "hints")
+    (route,) = sole(one, "a/m", None, "hints", "chat")
 
     assert (route.key, route.why, route.target.unsupported) == ("a/m", "asked", "hints")
-    assert sole(two, "code", None, "hints") == sole(one, "nobody/x", frozenset(), "hints") == ()
+    assert sole(two, "code", None, "hints", "chat") == sole(one, "nobody/x", frozenset(), "hints", "chat") == ()

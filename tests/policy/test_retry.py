@@ -21,7 +21,7 @@ from compatgw.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from compatgw.policy.retry import DEFAULT, Decision, Move, Rules, decide, passes, report, when_all_rest
+from compatgw.policy.retry import DEFAULT, Decision, Move, Rules, decide, passes, report
 
 TARGET = Target("groq", "llama-3.3-70b")
 
@@ -157,18 +157,6 @@ def test_pauses_are_spread_evenly_over_their_range() -> None:
     assert sum((count - 1000) ** 2 / 1000 for count in counts) < 27.88
 
 
-# --- all targets rest ------------------------------------------------------------------------
-
-
-def test_when_all_rest_the_first_that_is_back_is_waited_for() -> None:
-    """Within the cap and the deadline; otherwise the client is told when to come back."""
-    assert when_all_rest([130.0, 107.0], now=100.0, left=60.0) == Decision(Move.NEXT, "resting", 7.0)
-    assert when_all_rest([99.0], now=100.0, left=60.0) == Decision(Move.NEXT, "resting", 0.0)
-    assert when_all_rest([107.0], now=100.0, left=7.0) == Decision(Move.GIVE_UP, "deadline", 0.0, 7.0)
-    assert when_all_rest([130.0], now=100.0, left=60.0) == Decision(Move.GIVE_UP, "resting", 0.0, 30.0)
-    assert when_all_rest([], now=100.0, left=60.0) == Decision(Move.GIVE_UP, "resting")
-
-
 # --- what the client sees --------------------------------------------------------------------
 
 CALLER = UpstreamRejected("no such role", blame=Blame.CALLER, upstream_status=422)
@@ -294,11 +282,6 @@ def test_litellm_3617_a_retry_after_is_waited_for_instead_of_failing() -> None:
     )
 
 
-def test_litellm_3646_the_deployment_that_is_back_first_is_waited_for() -> None:
-    """All of them rest: a call within its deadline waits for the first instead of failing at once."""
-    assert when_all_rest([109.0, 104.0, 160.0], now=100.0, left=30.0) == Decision(Move.NEXT, "resting", 4.0)
-
-
 def test_litellm_16092_an_empty_account_said_with_400_is_not_the_callers_fault() -> None:
     """The next target at once; and alone it is 503, not the caller's 400 or 402."""
     failure = refused(400, "Your credit balance is too low to access the API.")
@@ -308,13 +291,9 @@ def test_litellm_16092_an_empty_account_said_with_400_is_not_the_callers_fault()
 
 
 def test_litellm_40718_when_nothing_is_left_the_client_learns_when_to_return() -> None:
-    """Limited targets end as 429 with Retry-After, resting ones as a wait that is known.
-
-    The thread asks for 429 in both cases; the contract has 503 `circuit_open` when no target could be asked.
-    """
+    """Limited targets end as 429 with Retry-After; resting ones are the plan's, which has 503 `circuit_open`."""
     told = report([refused(429, retry_after=40.0), refused(429, retry_after=25.0)])
     assert (told.failure.status, told.failure.code, told.retry_after) == (429, "upstream_rate_limited", 25.0)
-    assert when_all_rest([140.0], now=100.0, left=60.0).retry_after == 40.0
 
 
 def test_litellm_16286_retry_after_is_kept_on_502_503_and_504() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -104,19 +103,6 @@ def test_every_call_ends(outcome: list[GatewayError], retries: int, targets: int
     assert left > 0
 
 
-@given(back=st.lists(st.floats(0, 1e9)), now=st.floats(0, 1e9), left=st.floats(-5, 300))
-def test_waiting_for_the_first_target_never_outlasts_the_call(back: list[float], now: float, left: float) -> None:
-    """The pause is the shortest there is, within the deadline and the cap; or it is told and not waited."""
-    found = retry.when_all_rest(back, now=now, left=left)
-    wait = max(0.0, min(back) - now) if back else None
-    if found.move is Move.NEXT:
-        assert found.pause == wait
-        assert found.pause < left
-        assert found.pause <= retry.DEFAULT.longest_wait
-    else:
-        assert (found.move, found.retry_after) == (Move.GIVE_UP, wait)
-
-
 @given(happened=st.lists(failures(), min_size=1, max_size=8), data=st.data())
 def test_what_is_reported_happened_and_does_not_hang_on_the_order(
     happened: list[GatewayError], data: st.DataObject
@@ -209,7 +195,7 @@ def test_merging_keeps_its_laws_for_every_state_that_can_be_written(
     one: Breaker, two: Breaker, three: Breaker, apart: int
 ) -> None:
     """Other processes may run other rules for a while; windows near each other overlap."""
-    two = replace(two, newest=one.newest + apart)
+    two = two._replace(newest=one.newest + apart)
     merge = breaker.merge
     assert merge(one, two) == merge(two, one)
     assert merge(merge(one, two), three) == merge(one, merge(two, three))

@@ -47,21 +47,37 @@ def parse(body: bytes, target: Target) -> dict[str, Any]:
     Raises:
         UpstreamFailure: As `decode`.
     """
-    where = f"{target.provider} (model '{target.model}')"
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
+        where = _where(target)
         raise UpstreamFailure(f"{where} answered with something that is not JSON: {failure.extract(body)[0]}") from None
     if isinstance(value, list) and value and isinstance(value[0], dict):
         value = value[0]
     if not isinstance(value, dict):
-        raise UpstreamFailure(f"{where} answered with JSON that is not a completion: {failure.extract(body)[0]}")
+        raise UpstreamFailure(
+            f"{_where(target)} answered with JSON that is not a completion: {failure.extract(body)[0]}"
+        )
     if (problem := finish.fault(value, target)) is not None:
         raise problem
     choices = value.get("choices")
-    if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
-        raise UpstreamFailure(f"{where} answered with a completion that has no choices. Send the request again.")
+    if not isinstance(choices, list) or not choices or not _all_objects(choices):
+        raise UpstreamFailure(
+            f"{_where(target)} answered with a completion that has no choices. Send the request again."
+        )
     return value
+
+
+def _where(target: Target) -> str:
+    return f"{target.provider} (model '{target.model}')"
+
+
+def _all_objects(values: list[Any]) -> bool:
+    # A generator would cost more than what it looks at.
+    for value in values:  # noqa: SIM110
+        if not isinstance(value, dict):
+            return False
+    return True
 
 
 def is_canonical(value: dict[str, Any]) -> bool:
@@ -80,7 +96,10 @@ def is_canonical(value: dict[str, Any]) -> bool:
         or "citations" in value
     ):
         return False
-    return all(_canonical_choice(choice, index) for index, choice in enumerate(value["choices"]))
+    for index, choice in enumerate(value["choices"]):  # noqa: SIM110 - as above
+        if not _canonical_choice(choice, index):
+            return False
+    return True
 
 
 def _canonical_choice(choice: dict[str, Any], index: int) -> bool:
@@ -97,9 +116,11 @@ def _canonical_choice(choice: dict[str, Any], index: int) -> bool:
         or "refusal" not in message
         or message["refusal"] == ""
         or (choice["logprobs"] is not None and choice["logprobs"] != content.logprobs(choice["logprobs"]))
-        or not all(content.fits(name, value) for name, value in message.items() if value is not None)
     ):
         return False
+    for name, value in message.items():
+        if value is not None and not content.fits(name, value):
+            return False
     text = message["content"]
     if text.__class__ is str:
         if text[:1] in "<\n " and text.lstrip().startswith(content.OPEN):
