@@ -13,6 +13,7 @@ import importlib.util
 import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from ipaddress import ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,14 +23,17 @@ from compatgw.admin.office import Office
 from compatgw.config import ConfigError, KeySettings, ProviderSettings
 from compatgw.dialects.base import Quirks
 from compatgw.dialects.table import DIALECTS
+from compatgw.flow.background import Background
 from compatgw.flow.cache import Cache, weight
 from compatgw.flow.call import House
+from compatgw.flow.conversations import Conversations, Keeping
 from compatgw.flow.credentials import OwnKeys, PlatformKeys
 from compatgw.flow.health import Health
 from compatgw.flow.idempotency import Idempotency
 from compatgw.flow.single import Flights
 from compatgw.flow.tasks import Tasks
-from compatgw.policy import breaker, retry
+from compatgw.flow.vault import Vault
+from compatgw.policy import breaker, fetching, retry
 from compatgw.policy.access import ADMIN, SCOPES, Principal
 from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import PLANS
@@ -43,6 +47,7 @@ from compatgw.state.memory import MemoryCounters
 from compatgw.state.opening import open_counters, open_ledger
 from compatgw.state.watch import Watch
 from compatgw.upstream.client import Endpoint, UpstreamClient
+from compatgw.upstream.fetching import Getter
 from compatgw.version import __version__
 from compatgw.web.identify import Witnesses
 from compatgw.web.oidc import TokenVerifier
@@ -115,6 +120,7 @@ def house_of(
     records = records_of(settings, clock=means.clock, ids=means.ids, providers=tuple(endpoints))
     counters, prices = counters_of(settings), prices_of(settings)
     directory = directory_of(settings, deployments, prices)
+    conversations, tasks = conversations_of(settings, counters), Tasks()
     house = House(
         settings=settings,
         directory=directory,
@@ -127,10 +133,15 @@ def house_of(
         ledger=records.ledger if records is not None else None,
         prices=prices,
         own_keys=OwnKeys(records.ring if records is not None else None),
-        tasks=Tasks(),
+        tasks=tasks,
         cache=cache_of(settings, counters, means.clock),
         answers=Flights(lambda answer: 0),
         streams=Flights(weight),
+        vault=vault_of(settings, counters),
+        getter=Getter(user_agent=f"compatgw/{__version__}"),
+        links=links_of(settings),
+        conversations=conversations,
+        background=Background(conversations, tasks),
         idempotency=Idempotency(counters, settings.idempotency, means.ids),
         version=version_of(settings),
         clock=means.clock,
@@ -234,6 +245,44 @@ def cache_of(settings: Settings, counters: Counters, clock: Callable[[], float])
     # In one memory with the limits, many answers would push out what must not be lost.
     place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
     return Cache(place, own, clock)
+
+
+def vault_of(settings: Settings, counters: Counters) -> Vault | None:
+    """Reasoning that clients drop: on the counters' server, or in memory of its own."""
+    own = settings.reasoning
+    if not own.keep:
+        return None
+    return Vault(counters if counters.shared else MemoryCounters(max_bytes=own.memory), keep=own.keep)
+
+
+def conversations_of(settings: Settings, counters: Counters) -> Conversations:
+    """Responses that are kept: on the counters' server, or in memory of their own."""
+    own = settings.responses
+    place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
+    return Conversations(place, Keeping(keep=own.keep, max_entry=own.max_entry))
+
+
+def links_of(settings: Settings) -> fetching.Rules:
+    """Which links are followed.
+
+    Raises:
+        ConfigError: A network is none.
+    """
+    own = settings.fetch
+    try:
+        networks = tuple(ip_network(text) for text in own.networks)
+    except ValueError as error:
+        raise ConfigError(f"Setting 'fetch.networks': {error}. Write it as 10.1.0.0/16.") from None
+    return fetching.Rules(
+        mode=own.mode,
+        hosts=tuple(own.hosts),
+        http=own.http,
+        ports=frozenset(own.ports),
+        networks=networks,
+        max_bytes=own.max_bytes,
+        max_call=own.max_call,
+        timeout=own.timeout,
+    )
 
 
 def version_of(settings: Settings) -> str:

@@ -218,6 +218,61 @@ class IdempotencySettings:
 
 @with_config(_STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FetchSettings:
+    """`[fetch]`: images and files that requests link to, for upstreams that do not follow links.
+
+    Attributes:
+        mode: `public`: from public addresses. `hosts`: from the hosts in `hosts` alone. `off`: nothing.
+        hosts: Globs over host names, such as `*.example.com`.
+        http: Plain http is allowed beside https.
+        ports: Allowed beside 443 for https and 80 for http.
+        networks: Addresses that may be fetched from although they are not public, such as `10.1.0.0/16`.
+        max_bytes: Of one file. max_call: Of all files of one call.
+        timeout: Seconds for one file, redirects included.
+    """
+
+    mode: Literal["off", "public", "hosts"] = "public"
+    hosts: list[str] = field(default_factory=list)
+    http: bool = False
+    ports: list[Annotated[int, Field(ge=1, le=65_535)]] = field(default_factory=list)
+    networks: list[str] = field(default_factory=list)
+    max_bytes: Annotated[int, Field(ge=1024)] = 20 * MIB
+    max_call: Annotated[int, Field(ge=1024)] = 50 * MIB
+    timeout: Annotated[float, Field(gt=0)] = 10.0
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsesSettings:
+    """`[responses]`: what `previous_response_id` goes on with, and work in the background.
+
+    Attributes:
+        keep: Seconds for which a response is kept.
+        max_entry: Bytes of one response with its conversation; a larger one is not kept.
+        memory: Bytes of all of them, where they are kept in memory.
+    """
+
+    keep: Annotated[float, Field(gt=0)] = 30 * 86_400.0
+    max_entry: Annotated[int, Field(ge=1024)] = 4 * MIB
+    memory: Annotated[int, Field(ge=MIB)] = 64 * MIB
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasoningSettings:
+    """`[reasoning]`: thoughts that models sign and want back, for clients that drop them.
+
+    Attributes:
+        keep: Seconds for which they are kept; 0: they are not.
+        memory: Bytes of all of them, where they are kept in memory.
+    """
+
+    keep: Annotated[float, Field(ge=0)] = 86_400.0
+    memory: Annotated[int, Field(ge=MIB)] = 32 * MIB
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings:
     """`[state]`: where records and counters are kept.
 
@@ -341,6 +396,7 @@ class Settings:
         streaming: False answers 501 to `stream: true`.
         transport: `aiohttp`, `httpx`, or `auto` (aiohttp where it is installed).
         max_body: Largest request body, bytes.
+        max_upload: Largest form with files, bytes; these wait on disk, not in memory.
         max_answer: Largest answer that is not streamed, bytes.
         max_in_flight: Calls at one time; more are refused with 503 at once.
         timeouts: Bounds of every wait.
@@ -350,6 +406,9 @@ class Settings:
             0 ends the call upstream at once.
         cache: Complete answers, kept for identical requests.
         idempotency: The header `Idempotency-Key`.
+        fetch: Files that requests link to.
+        responses: Responses that can be gone on with.
+        reasoning: What models think, for clients that do not send it back.
         state: Where records and counters are kept.
         money: What calls cost.
         plans: Limits by name, beside `starter`, `professional` and `enterprise`.
@@ -370,6 +429,7 @@ class Settings:
     streaming: bool = True
     transport: Literal["auto", "aiohttp", "httpx"] = "auto"
     max_body: Annotated[int, Field(ge=1024)] = 32 * MIB
+    max_upload: Annotated[int, Field(ge=1024)] = 100 * MIB
     max_answer: Annotated[int, Field(ge=1024)] = 64 * MIB
     max_in_flight: Annotated[int, Field(ge=1)] = 1000
     timeouts: TimeoutSettings = field(default_factory=TimeoutSettings)
@@ -378,6 +438,9 @@ class Settings:
     drain: Annotated[float, Field(ge=0, le=300)] = 0.0
     cache: CacheSettings = field(default_factory=CacheSettings)
     idempotency: IdempotencySettings = field(default_factory=IdempotencySettings)
+    fetch: FetchSettings = field(default_factory=FetchSettings)
+    responses: ResponsesSettings = field(default_factory=ResponsesSettings)
+    reasoning: ReasoningSettings = field(default_factory=ReasoningSettings)
     state: StateSettings = field(default_factory=StateSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
     plans: dict[str, PlanSettings] = field(default_factory=dict)

@@ -60,6 +60,10 @@ class Overrides(TypedDict, total=False):
     streaming: bool
     transport: Literal["auto", "aiohttp", "httpx"]
     max_body: int
+    max_upload: int
+    fetch: Mapping[str, object]
+    responses: Mapping[str, object]
+    reasoning: Mapping[str, object]
     max_answer: int
     max_in_flight: int
     timeouts: Mapping[str, float]

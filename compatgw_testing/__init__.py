@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from compatgw_testing.clock import VirtualClock, WallClock
     from compatgw_testing.difference import like
-    from compatgw_testing.fakes import Fake, FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
+    from compatgw_testing.fakes import Fake, FakeAnthropic, FakeBedrock, FakeCohere, FakeGemini, FakeOpenAI
     from compatgw_testing.faults import FAULTS, ConnectionCut, ConnectionReset, ConnectRefused, Fault, ReadTimedOut
     from compatgw_testing.journal import Call, Journal
     from compatgw_testing.llm import FakeLLM
@@ -53,6 +53,7 @@ _HOMES = {
     "fakes": (
         "Fake",
         "FakeAnthropic",
+        "FakeBedrock",
         "FakeCohere",
         "FakeGemini",
         "FakeOpenAI",
@@ -119,6 +120,7 @@ __all__ = [
     "Failure",
     "Fake",
     "FakeAnthropic",
+    "FakeBedrock",
     "FakeCohere",
     "FakeGemini",
     "FakeLLM",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from compatgw_testing.clock import VirtualClock
 from compatgw_testing.doors.lifespan import answer_lifespan
-from compatgw_testing.fakes import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
+from compatgw_testing.fakes import FakeAnthropic, FakeBedrock, FakeCohere, FakeGemini, FakeOpenAI
 from compatgw_testing.fakes.openai.habits import HABITS
 from compatgw_testing.verdict import graded
 
@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from compatgw_testing.verdict import Grade, Limits
 
 Made = TypeVar("Made", bound="Fake")
-DIALECTS = ("openai", "anthropic", "gemini", "cohere")
+DIALECTS = ("openai", "anthropic", "gemini", "cohere", "bedrock")
 # The key that each fake accepts, by the name of the fake.
 KEYS = {
     "anthropic": FakeAnthropic.default_key,
     "gemini": FakeGemini.default_key,
     "cohere": FakeCohere.default_key,
+    "bedrock": FakeBedrock.default_key,
     **dict.fromkeys(HABITS, FakeOpenAI.default_key),
 }
 
@@ -79,6 +80,11 @@ class FakeLLM:
         """The fake of Cohere."""
         return self._of("cohere", FakeCohere)
 
+    @property
+    def bedrock(self) -> FakeBedrock:
+        """The fake of Amazon Bedrock."""
+        return self._of("bedrock", FakeBedrock)
+
     def vendor(self, name: str) -> FakeOpenAI:
         """The fake of a vendor that speaks OpenAI's protocol, in that vendor's ways: `groq`, `mistral`, ...
 
@@ -93,6 +99,8 @@ class FakeLLM:
             return self.anthropic
         if name == "gemini":
             return self.gemini
+        if name == "bedrock":
+            return self.bedrock
         return self.cohere if name == "cohere" else self.vendor(name)
 
     @property

@@ -83,6 +83,7 @@ class EmbeddingQuirks:
         purposes: Its word for each purpose of embeddings (`dialects/purposes.py`), sent as `input_type`; under "" the
             one for when nobody said. Empty: what the caller said is sent as it is.
         path: Where they are, under the base URL.
+        batch: Several texts go in one call, where the protocol has another for one alone.
     """
 
     form: Literal["any", "float", "int8"] = "any"
@@ -91,6 +92,7 @@ class EmbeddingQuirks:
     rename: Mapping[str, str] = field(default_factory=_empty)
     purposes: Mapping[str, str] = field(default_factory=_empty)
     path: str = "/embeddings"
+    batch: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +106,10 @@ class AudioQuirks:
             sent: "" where nothing is, as that is what it gives anyway. Empty: all, as they are.
         drop: Members that it refuses, and that only tune an answer; left out and reported.
         reject: Members that change what the caller gets and are not served.
+        rename: Our name to its, for members that only differ in name. A name to itself: a member that it has beside
+            OpenAI's.
         stream: Streams transcriptions, where the model does.
+        brackets: Takes the entries of a list in a form as `NAME[]`; else as `NAME`.
     """
 
     speaks: bool = True
@@ -114,7 +119,9 @@ class AudioQuirks:
     texts: Mapping[str, str] = field(default_factory=_empty)
     drop: frozenset[str] = frozenset()
     reject: frozenset[str] = frozenset()
+    rename: Mapping[str, str] = field(default_factory=_empty)
     stream: bool = True
+    brackets: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +163,7 @@ class Quirks:
         audio: How it speaks and listens.
         embeddings: How it makes embeddings.
         moderated_images: Moderations judge images, too.
+        lacks: Endpoints of the protocol that it does not have: `embeddings`, `rerank`, `moderations`, `images`.
     """
 
     max_tokens: Literal["max_tokens", "max_completion_tokens", "both"] = "both"
@@ -185,6 +193,7 @@ class Quirks:
     audio: AudioQuirks = field(default_factory=AudioQuirks)
     embeddings: EmbeddingQuirks = field(default_factory=EmbeddingQuirks)
     moderated_images: bool = True
+    lacks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,6 +359,11 @@ def whatever(native: Native, target: Target) -> bool:
     return True
 
 
+def never(quirks: Quirks) -> bool:
+    """No upstream of the dialect."""
+    return False
+
+
 def unstreamed(context: Context) -> StreamDecoder:
     """The stream of an endpoint that has none: whoever asks for it has not read the request."""
     raise RuntimeError(f"{context.target.provider} was asked for a stream where there is none")
@@ -366,6 +380,7 @@ class Codec(Generic[Asked, Whole]):
         n: One call can give several choices.
         serves: Whether an upstream of the dialect has the endpoint at all, where its quirks tell.
         takes: Whether this request can go to this target by a native codec; else it is translated.
+        inlines: Whether it writes files into JSON, and so needs their bytes in memory.
         most: Inputs (texts, documents) that one call takes; None: any number.
     """
 
@@ -377,6 +392,7 @@ class Codec(Generic[Asked, Whole]):
     n: bool = True
     serves: Callable[[Quirks], bool] = always
     takes: Callable[[Native, Target], bool] = whatever
+    inlines: Callable[[Quirks], bool] = never
     most: int | None = None
 
 

@@ -112,7 +112,8 @@ async def _take(call: Call, house: House) -> None:
     tokens = 0
     if claims.tokens:
         cap = house.settings.money.output_cap
-        tokens = call.kind.reserved(call.request, call.input, cap, call.targets[0].target.max_output)
+        if not ticket.free:
+            tokens = call.kind.reserved(call.request, call.input, cap, call.targets[0].target.max_output)
     try:
         verdict = await house.counters.take(claims.group, claims.costs(tokens), claims.leases, ticket.uid, _LEASED_FOR)
     except asyncio.CancelledError:
@@ -177,7 +178,7 @@ async def hold(call: Call, house: House, routes: Iterable[Route]) -> None:
         InsufficientFunds, BudgetSpent, InsufficientQuota: It may cost more than there is.
     """
     caller, ticket, ledger = call.caller, call.ticket, house.ledger
-    if ticket.held or ledger is None or not pays(call, house):
+    if ticket.held or ticket.free or ledger is None or not pays(call, house):
         return
     amount = max((cost for route in routes if (cost := may_cost(call, house, route)) is not None), default=None)
     if amount is None:

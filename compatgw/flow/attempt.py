@@ -15,6 +15,7 @@ from compatgw.dialects import assemble
 from compatgw.dialects.base import Answer, Context, Piece, unstreamed
 from compatgw.errors import UpstreamFailure, UpstreamTimeout
 from compatgw.flow.call import EVENTS, JSON
+from compatgw.flow.prepare import prepared
 from compatgw.flow.sieve import Sieve
 from compatgw.upstream.client import failed, read_all, read_refusal
 from compatgw.upstream.transport import TransportFailed
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import Codec, Outgoing, Part, Result, StreamDecoder
     from compatgw.errors import GatewayError
     from compatgw.flow.call import Call, House
-    from compatgw.policy.plan import Route
     from compatgw.upstream.client import Endpoint
     from compatgw.upstream.transport import Reply
 
@@ -199,9 +199,8 @@ async def attempt(call: Call, house: House, seconds: float) -> Answer | Result |
     route, endpoint = call.route, call.server
     if route is None or endpoint is None:
         raise RuntimeError("a call is tried after it was let in")
-    codec, request = _codec(call, route)
-    call.through = request is call.native
-    call.outgoing = outgoing = codec.encode(request, route.target)
+    codec, outgoing, call.through = await prepared(call, house, route, seconds)
+    call.outgoing = outgoing
     context = Context(route.target, f"chatcmpl-{call.ticket.word}", int(house.clock()), outgoing.memo)
     way = _Way(call, house, endpoint, codec, outgoing, context, seconds)
     try:
@@ -214,19 +213,6 @@ async def attempt(call: Call, house: House, seconds: float) -> Answer | Result |
     except UpstreamFailure as failure:
         failure.message = endpoint.redact(failure.message)
         raise
-
-
-def _codec(call: Call, route: Route) -> tuple[Codec[Any, Any], Any]:
-    """The codec of a route, and what it encodes: the request as it came, where the upstream speaks that protocol."""
-    dialect, native = route.deployment.dialect, call.native
-    if native is not None:
-        found = dialect.native.get(native.surface)
-        if found is not None and found.serves(route.target.quirks):
-            return found, native
-    codec: Codec[Any, Any] | None = getattr(dialect, call.surface.codec)
-    if codec is None:
-        raise RuntimeError("a call is planned over upstreams that have its endpoint")
-    return codec, call.request
 
 
 async def _whole(way: _Way) -> Answer | Result:

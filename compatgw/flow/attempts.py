@@ -22,7 +22,7 @@ from compatgw.errors import Blame, Forbidden, UpstreamFailure, UpstreamTimeout
 from compatgw.flow.admit import hold, may_cost, not_priced, pays
 from compatgw.flow.attempt import Live, attempt
 from compatgw.flow.credentials import refused
-from compatgw.policy import retry
+from compatgw.policy import reasoning, retry
 from compatgw.policy.retry import Move
 
 if TYPE_CHECKING:
@@ -116,6 +116,12 @@ class _Attempts:
             if not isinstance(found, UpstreamFailure):
                 return found
             self._failures.append(self._told(way, found))
+            if not call.stripped and reasoning.refused(found):
+                # The signatures in the request are at fault, and it can do without them. Once.
+                call.stripped = True
+                tries -= 1
+                house.health.left(route.key)
+                continue
             limited = way.own is None and house.keys.limited(server, found, house.clock())
             self._note(way, found, spare_key=limited and spare > 0)
             if limited and spare > 0:

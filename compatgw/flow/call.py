@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from compatgw.flow.cache import ANYTHING
+from compatgw.flow.fetch import Fetcher
 from compatgw.policy.kinds import KINDS
+from compatgw.surfaces.extensions import DEFAULT
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -18,23 +20,28 @@ if TYPE_CHECKING:
     from compatgw.config import Settings
     from compatgw.dialects.base import Answer, Outgoing, Piece, Policy
     from compatgw.errors import GatewayError
+    from compatgw.flow.background import Background
     from compatgw.flow.cache import Cache, Wish
+    from compatgw.flow.conversations import Conversations
     from compatgw.flow.credentials import OwnKeys, PlatformKeys
     from compatgw.flow.health import Health
     from compatgw.flow.idempotency import Idempotency
     from compatgw.flow.patience import Patience
     from compatgw.flow.single import Flights
     from compatgw.flow.tasks import Tasks
+    from compatgw.flow.vault import Vault
     from compatgw.policy.access import Caller
     from compatgw.policy.directory import Directory, Scope
+    from compatgw.policy.fetching import Rules as LinkRules
     from compatgw.policy.kinds import Kind
     from compatgw.policy.plan import Route
     from compatgw.policy.retry import Rules
     from compatgw.providers.prices import Prices
     from compatgw.state.base import Counters, Ledger, Level, Price
-    from compatgw.surfaces.base import Face, Surface
+    from compatgw.surfaces.base import Face, Parsed, Surface
     from compatgw.surfaces.extensions import CallOptions
     from compatgw.upstream.client import Endpoint, UpstreamClient
+    from compatgw.upstream.fetching import Getter
     from compatgw.wire.chat import Usage
     from compatgw.wire.native import Native
 
@@ -90,6 +97,9 @@ class House:
         tasks: What is finished although nobody waits for it.
         cache: Answers that are kept; None in a gateway that keeps none.
         answers, streams: Calls upstream that identical ones wait for, where there is a cache.
+        vault: Reasoning that clients drop; None where it is not kept.
+        getter: The way to what requests link to. links: Which of these are followed.
+        conversations: Responses that are kept. background: Those that are worked on.
         idempotency: Keys of calls that must not be made twice.
         version: Of the configuration, as far as it changes answers.
         clock: Seconds since 1970.
@@ -113,6 +123,11 @@ class House:
     cache: Cache | None
     answers: Flights[Answer]
     streams: Flights[Piece]
+    vault: Vault | None
+    getter: Getter
+    links: LinkRules
+    conversations: Conversations
+    background: Background
     idempotency: Idempotency
     version: str
     clock: Callable[[], float]
@@ -168,9 +183,7 @@ class Call:
     Attributes:
         id: The request id that the client sees.
         surface: Which API it came by.
-        request: The hub request.
-        options: What the caller asked of the gateway itself.
-        native: The request as it came, for upstreams that speak the client's protocol.
+        parsed: The request, as its client made it.
         face: How the client is told the answer.
         caller: Who calls.
         scope: Which providers are in sight.
@@ -182,6 +195,8 @@ class Call:
         word: Its Idempotency-Key.
         through: Its answer is in the client's own protocol, passed on as it came.
         type: Content type of its answer, where the upstream decides that.
+        links: Its messages hold links, which some upstreams do not follow.
+        stripped: What was signed is left out from now on: an upstream refused it.
         flown: A flight owns the call upstream, and ends it.
         targets: What it tries, in order, once planned.
         route: Where it goes now.
@@ -193,14 +208,15 @@ class Call:
         retries: Attempts that were repeated at the same target.
         failure: Why it ended badly.
         complete: All of the answer has come.
+        request: The hub request, as it stands by now.
+        options: What the caller asked of the gateway itself.
+        native: The request as it came, for upstreams that speak the client's protocol.
         stream: The answer goes out bit by bit.
     """
 
     id: str
     surface: Surface
-    request: Any
-    options: CallOptions
-    native: Native | None
+    parsed: Parsed
     face: Face
     caller: Caller
     scope: Scope
@@ -212,6 +228,8 @@ class Call:
     word: str | None = None
     through: bool = False
     type: str = ""
+    links: bool = False
+    stripped: bool = False
     flown: bool = False
     targets: tuple[Route, ...] = ()
     route: Route | None = None
@@ -223,10 +241,16 @@ class Call:
     first_token: float | None = None
     failure: GatewayError | None = None
     complete: bool = False
+    request: Any = None
+    options: CallOptions = DEFAULT
+    native: Native | None = None
     stream: bool = field(init=False)
     _input: int = -1
+    _fetcher: Fetcher | None = None
 
     def __post_init__(self) -> None:
+        if self.request is None:
+            self.request, self.options, self.native, _ = self.parsed
         self.stream = self.surface.live or bool(self.request.get("stream"))
 
     @property
@@ -240,6 +264,12 @@ class Call:
         if self._input < 0:
             self._input = self.kind.input(self.request)
         return self._input
+
+    def fetcher(self, house: House) -> Fetcher:
+        """What follows its links; all of its attempts share what was got."""
+        if self._fetcher is None:
+            self._fetcher = Fetcher(house.getter, house.links)
+        return self._fetcher
 
     def use(self, route: Route, server: Endpoint, *, byok: bool) -> None:
         """Sends the next attempt over `route` to `server`."""

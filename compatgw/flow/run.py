@@ -15,6 +15,7 @@ from compatgw.errors import GatewayError
 from compatgw.flow.admit import admit
 from compatgw.flow.call import JSON
 from compatgw.flow.idempotency import Replayed
+from compatgw.flow.memory import Memory
 from compatgw.flow.settle import cost_of, failing, settle
 from compatgw.flow.source import source
 from compatgw.policy import limits, money
@@ -56,15 +57,16 @@ async def _answer(call: Call, house: House, client: Client, claim: Claim | None 
     found = await source(call, house)
     try:
         if call.stream:
-            await _relay(found, call, client)
+            await _relay(found, call, house, client)
         else:
-            await _whole(found, call, client, claim)
+            await _whole(found, call, house, client, claim)
     finally:
         await found.aclose()
 
 
-async def _whole(found: Source, call: Call, client: Client, claim: Claim | None) -> None:
+async def _whole(found: Source, call: Call, house: House, client: Client, claim: Claim | None) -> None:
     answer = found.held[0]
+    await Memory(call, house).keep(answer)
     body, kind = call.face.whole(answer), answer.type if isinstance(answer, Result) else JSON
     headers = _headers(call, found.about)
     if claim is not None:
@@ -74,15 +76,16 @@ async def _whole(found: Source, call: Call, client: Client, claim: Claim | None)
     await client.answer(200, headers, body, kind)
 
 
-async def _relay(found: Source, call: Call, client: Client) -> None:
+async def _relay(found: Source, call: Call, house: House, client: Client) -> None:
     """Passes a stream on. Its face ends it as complete only after a real end, else as what it is: broken."""
     face = call.face
     try:
         await client.begin(_headers(call, found.about), face.stream_type or call.type)
         if data := face.begin():
             await client.write(data)
-        pieces = found.held
+        pieces, memory = found.held, Memory(call, house)
         while True:
+            memory.add(pieces)
             if data := face.events(_priced(pieces, call)):
                 await client.write(data)
             if found.over:
@@ -90,6 +93,7 @@ async def _relay(found: Source, call: Call, client: Client) -> None:
             pieces = await found.next()
         if call.ticket.free:
             call.complete = True
+        await memory.keep()
         last = face.end()
     except GatewayError as failure:
         call.failure = call.failure or failure

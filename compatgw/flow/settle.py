@@ -223,7 +223,7 @@ def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
         estimated=estimated,
         stream=call.stream,
         byok=call.byok,
-        cached_answer=ticket.free,
+        cached_answer=ticket.free and route is None,
         latency=house.monotonic() - call.started,
         first_token=call.first_token,
         status=failure.status if failure is not None else _CLIENT_GONE if gone else 200,

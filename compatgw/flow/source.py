@@ -18,6 +18,7 @@ from compatgw.errors import GatewayError, UpstreamFailure, UpstreamTimeout
 from compatgw.flow.admit import renew
 from compatgw.flow.attempts import answered
 from compatgw.flow.cache import ABOUT, Recording, headers_of, tenant_of
+from compatgw.flow.divided import divided, parts_of
 from compatgw.flow.patience import Patience
 from compatgw.flow.settle import charge, delivered, failing, settle
 from compatgw.flow.several import needs_several, several
@@ -88,7 +89,10 @@ async def source(call: Call, house: House) -> Source:
 
 async def _asked(call: Call, house: House) -> Answer | Result | Stream:
     """An upstream's own answer; one to a call that is streamed is a stream, whatever the upstream made of it."""
-    return await (several(call, house) if needs_several(call) else answered(call, house))
+    if needs_several(call):
+        return await several(call, house)
+    parts = parts_of(call)
+    return await (answered(call, house) if len(parts) == 1 else divided(call, house, parts))
 
 
 async def _shared(call: Call, house: House, cache: Cache) -> Source:

@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import orjson
 
+from compatgw.wire.multipart import Upload
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -135,7 +137,14 @@ def fingerprint(kind: str, body: Any) -> str:
 
     Args:
         kind: What is asked for, such as `chat`.
-        body: The JSON value that the client sent.
+        body: The JSON value that the client sent, files of a form in it.
     """
-    text = orjson.dumps([kind, body], option=orjson.OPT_SORT_KEYS)
+    text = orjson.dumps([kind, body], _file, orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS)
     return blake2b(text, digest_size=_DIGEST, person=_IDEMPOTENCY).hexdigest()
+
+
+def _file(value: Any) -> list[Any]:
+    """A file of a form, by the digest of its bytes."""
+    if isinstance(value, Upload):
+        return [value.name, value.filename, value.type, value.size, value.digest]
+    raise TypeError(f"{type(value).__name__} is no part of a request")

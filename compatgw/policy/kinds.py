@@ -80,20 +80,13 @@ def _of(value: Any) -> int:
     return 0
 
 
-def _form(request: Any) -> int:
-    fields = request.get("fields") or {}
-    return sum(_of(list(values)) for values in fields.values()) + _PER_FILE * len(request.get("files") or ())
+def _with_files(request: Any) -> int:
+    given = _of(request.get("prompt")) + _of(request.get("images"))
+    return given + _PER_FILE * len(request.get("files") or ())
 
 
 def _images(request: Any) -> int:
-    asked = request.get("n")
-    if asked is None and "fields" in request:
-        asked = next(iter(request["fields"].get("n") or ()), None)
-    return int(asked) if asked is not None else 1
-
-
-def _files_or(count: Callable[[Any], int]) -> Callable[[Any], int]:
-    return lambda request: _form(request) if "fields" in request else count(request)
+    return request.get("n") or 1
 
 
 def _plain(count: Callable[[Any], int], *, images: Callable[[Any], int] = _nothing, repeats: bool = False) -> Kind:
@@ -116,10 +109,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "rerank": _plain(_texts("query", "documents"), repeats=True),
         "moderations": _plain(_texts("input"), repeats=True),
         "images": _plain(_texts("prompt"), images=_images),
-        "edits": _plain(_files_or(_texts("prompt", "images")), images=_images),
+        "edits": _plain(_with_files, images=_images),
         "speech": _plain(_texts("input", "instructions")),
-        "transcriptions": _plain(_form),
-        "translations": _plain(_form),
+        "transcriptions": _plain(_with_files),
+        "translations": _plain(_with_files),
     }
 )
 """By the codec that reads them."""

@@ -3,51 +3,25 @@
 Base URLs, variables and quirks are each vendor's own as documented or recorded; every member
 of a row can be overridden in the configuration (`[providers.NAME]`).
 
-What does not live here: models (`catalogue.json`), protocols (`dialects/`).
+What does not live here: what a row is (`row.py`), the rows of clouds (`clouds.py`), models (`catalogue.json`),
+protocols (`dialects/`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from compatgw.dialects.base import Quirks
+from compatgw.providers import audio, embeddings, images
+from compatgw.providers.clouds import clouds
+from compatgw.providers.row import Auth, Provider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Auth = Literal["bearer", "x-api-key", "x-goog-api-key", "api-key", "none"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider:
-    """A provider.
-
-    Attributes:
-        name: What model ids begin with.
-        title: For people.
-        base_url: Where its API begins; "" when it is different for every account.
-        key_env: Variables that hold its key, the first that is set wins.
-        dialect: The protocol that it speaks.
-        auth: How the key is sent.
-        quirks: How it differs from the protocol.
-        headers: Sent with every call.
-        local: A server of one's own: needs no key, and is never active by itself.
-        note: What has to be configured, where something has to.
-    """
-
-    name: str
-    title: str
-    base_url: str
-    key_env: tuple[str, ...] = ()
-    dialect: str = "openai"
-    auth: Auth = "bearer"
-    quirks: Quirks = field(default_factory=Quirks)
-    headers: tuple[tuple[str, str], ...] = ()
-    local: bool = False
-    note: str = ""
-
+__all__ = ["PROVIDERS", "Auth", "Provider", "generic"]
 
 _PENALTIES = frozenset({"frequency_penalty", "presence_penalty"})
 _LOGPROBS = frozenset({"logprobs", "top_logprobs"})
@@ -58,6 +32,7 @@ _FOREIGN = frozenset(
     {
         "reasoning", "thinking", "enable_thinking", "include_reasoning", "chat_template_kwargs", "cache_control",
         "top_k", "top_a", "min_p", "repetition_penalty", "safe_prompt", "provider", "transforms", "route",
+        "input_type", "task_type", "task", "truncate", "truncation",
     }
 )  # fmt: skip
 # What OpenAI alone does; others would leave it undone without a word.
@@ -65,6 +40,9 @@ _SILENT = frozenset({"audio", "functions", "function_call", "web_search_options"
 # Ways to ask for reasoning that are not understood where `reasoning_effort` is.
 _ASKING = frozenset({"reasoning", "enable_thinking"})
 _CHOICES = frozenset({"none", "auto", "required", "function"})
+# Models that still serve the legacy completions: OpenAI's own few, and everything at most other hosts.
+_INSTRUCT = frozenset({"*instruct*", "babbage-002", "davinci-002"})
+_ALL = frozenset({"*"})
 # Servers in vLLM's family take everything and ignore what they do not know.
 _VLLM = Quirks(max_tokens="max_tokens", reject=_SILENT, tool_choice=_CHOICES)
 
@@ -81,7 +59,14 @@ _ROWS = (
         title="OpenAI",
         base_url="https://api.openai.com/v1",
         key_env=("OPENAI_API_KEY",),
-        quirks=Quirks(max_tokens="max_completion_tokens", drop=_FOREIGN, developer=True, tool_ids="40"),
+        quirks=Quirks(
+            completions=_INSTRUCT,
+            responses=True,
+            max_tokens="max_completion_tokens",
+            drop=_FOREIGN,
+            developer=True,
+            tool_ids="40",
+        ),
     ),
     Provider(
         name="anthropic",
@@ -106,6 +91,21 @@ _ROWS = (
         key_env=("CO_API_KEY", "COHERE_API_KEY"),
         dialect="cohere",
     ),
+    # --- embeddings and rerank alone ----------------------------------------------------------
+    Provider(
+        name="voyage",
+        title="Voyage AI",
+        base_url="https://api.voyageai.com/v1",
+        key_env=("VOYAGE_API_KEY",),
+        dialect="voyage",
+    ),
+    Provider(
+        name="jina",
+        title="Jina AI",
+        base_url="https://api.jina.ai/v1",
+        key_env=("JINA_API_KEY",),
+        dialect="jina",
+    ),
     # --- OpenAI-compatible --------------------------------------------------------------------
     Provider(
         name="deepseek",
@@ -113,6 +113,7 @@ _ROWS = (
         base_url="https://api.deepseek.com/v1",
         key_env=("DEEPSEEK_API_KEY",),
         quirks=Quirks(
+            responses=True,
             max_tokens="max_tokens",
             drop=_OPENAI_ONLY | _ASKING,
             reject=_SILENT,
@@ -137,6 +138,7 @@ _ROWS = (
         base_url="https://api.groq.com/openai/v1",
         key_env=("GROQ_API_KEY",),
         quirks=Quirks(
+            responses=True,
             max_tokens="max_completion_tokens",
             drop=frozenset({"logit_bias", "metadata", "messages[].name", "messages[].refusal", "cache_control"})
             | _OPENAI_ONLY - {"service_tier"},
@@ -149,6 +151,7 @@ _ROWS = (
                 "citation_options",
                 "compound_custom",
             ),
+            audio=audio.ELDER_WITH_TEXT,
             known_only=True,
             n=False,
             tool_choice=_CHOICES,
@@ -172,9 +175,12 @@ _ROWS = (
         key_env=("TOGETHER_API_KEY",),
         # Its `logprobs` is a number, and its answer to it another shape.
         quirks=Quirks(
+            audio=audio.ELDER_COMPRESSED,
+            completions=_ALL,
             max_tokens="max_tokens",
             reject=_LOGPROBS | _SILENT,
             tool_choice=_CHOICES,
+            embeddings=embeddings.OF_TEXT,
             efforts={
                 "none": "reasoning.enabled=false",
                 "minimal": "low",
@@ -184,6 +190,7 @@ _ROWS = (
                 "xhigh": "high",
                 "max": "high",
             },
+            images=images.PIXELS,
         ),
     ),
     Provider(
@@ -191,7 +198,7 @@ _ROWS = (
         title="DeepInfra",
         base_url="https://api.deepinfra.com/v1/openai",
         key_env=("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN"),
-        quirks=_VLLM,
+        quirks=replace(_VLLM, completions=_ALL, images=images.BASE64_AND_EDITS),
     ),
     Provider(
         name="cerebras",
@@ -199,6 +206,7 @@ _ROWS = (
         base_url="https://api.cerebras.ai/v1",
         key_env=("CEREBRAS_API_KEY",),
         quirks=Quirks(
+            completions=_ALL,
             max_tokens="max_completion_tokens",
             drop=_PENALTIES | {"logit_bias", "metadata", "messages[].refusal", "cache_control"} | _OPENAI_ONLY,
             reject=_SILENT,
@@ -216,6 +224,7 @@ _ROWS = (
         base_url="https://api.scaleway.ai/v1",
         key_env=("SCW_SECRET_KEY",),
         quirks=Quirks(
+            responses=True,
             max_tokens="max_tokens",
             drop=frozenset({"frequency_penalty", "logit_bias"}),
             reject=_SILENT | {"top_logprobs"},
@@ -243,10 +252,12 @@ _ROWS = (
         base_url="https://api.x.ai/v1",
         key_env=("XAI_API_KEY",),
         quirks=Quirks(
+            responses=True,
             drop=_ASKING | {"thinking", "cache_control"},
             reject=_SILENT,
             tool_choice=_CHOICES,
             excludes_reasoning=True,
+            images=images.RATIOS,
             efforts={
                 "none": "none",
                 "minimal": "low",
@@ -264,6 +275,8 @@ _ROWS = (
         base_url="https://openrouter.ai/api/v1",
         key_env=("OPENROUTER_API_KEY",),
         quirks=Quirks(
+            completions=_ALL,
+            responses=True,
             reject=frozenset({"functions", "function_call"}),
             developer=True,
             tool_choice=_CHOICES,
@@ -276,7 +289,7 @@ _ROWS = (
         title="Novita AI",
         base_url="https://api.novita.ai/openai/v1",
         key_env=("NOVITA_API_KEY",),
-        quirks=_VLLM,
+        quirks=replace(_VLLM, completions=_ALL, responses=True),
     ),
     Provider(
         name="ncompass",
@@ -290,7 +303,7 @@ _ROWS = (
         title="NScale",
         base_url="https://inference.api.nscale.com/v1",
         key_env=("NSCALE_SERVICE_TOKEN", "NSCALE_API_KEY"),
-        quirks=_VLLM,
+        quirks=replace(_VLLM, images=images.BASE64),
     ),
     Provider(
         name="inception",
@@ -340,9 +353,12 @@ _ROWS = (
             known_only=True,
             tool_choice=_CHOICES,
             tool_ids="mistral",
+            audio=audio.LISTENS,
             tool_names=True,
             stream_options=False,
             content_null=False,
+            embeddings=embeddings.MISTRAL,
+            moderated_images=False,
         ),
     ),
     Provider(
@@ -350,7 +366,14 @@ _ROWS = (
         title="Fireworks",
         base_url="https://api.fireworks.ai/inference/v1",
         key_env=("FIREWORKS_API_KEY",),
-        quirks=Quirks(max_tokens="max_tokens", reject=_SILENT, tool_choice=_CHOICES, reasoning_back="always"),
+        quirks=Quirks(
+            completions=_ALL,
+            responses=True,
+            max_tokens="max_tokens",
+            reject=_SILENT,
+            tool_choice=_CHOICES,
+            reasoning_back="always",
+        ),
     ),
     Provider(
         name="perplexity",
@@ -365,6 +388,7 @@ _ROWS = (
             tools=False,
             n=False,
             json_object=False,
+            embeddings=embeddings.PERPLEXITY,
         ),
     ),
     Provider(
@@ -401,6 +425,7 @@ _ROWS = (
             reasoning_back="always",
             json_schema=False,
             n=False,
+            embeddings=replace(embeddings.AS_NUMBERS, most=64),
             tool_choice=frozenset({"auto"}),
             efforts={
                 "none": "thinking.type=disabled",
@@ -411,6 +436,7 @@ _ROWS = (
                 "xhigh": "max",
                 "max": "max",
             },
+            images=images.ADDRESSES,
         ),
     ),
     Provider(
@@ -425,6 +451,7 @@ _ROWS = (
             reject=_SILENT,
             tool_choice=_CHOICES,
             efforts={"none": "enable_thinking=false", "medium": "enable_thinking=true"},
+            embeddings=replace(embeddings.AS_NUMBERS, most=10),
         ),
     ),
     Provider(
@@ -432,38 +459,33 @@ _ROWS = (
         title="Hugging Face",
         base_url="https://router.huggingface.co/v1",
         key_env=("HF_TOKEN",),
-        quirks=_VLLM,
+        wakes=(),
+        quirks=replace(_VLLM, responses=True),
     ),
     Provider(
         name="nvidia",
         title="NVIDIA NIM",
         base_url="https://integrate.api.nvidia.com/v1",
         key_env=("NVIDIA_API_KEY",),
-        quirks=_VLLM,
+        quirks=replace(_VLLM, completions=_ALL, embeddings=embeddings.TO_BE_SEARCHED),
     ),
     Provider(
         name="github",
         title="GitHub Models",
         base_url="https://models.github.ai/inference",
         key_env=("GITHUB_TOKEN",),
+        wakes=(),
         quirks=Quirks(drop=_FOREIGN, tool_ids="40"),
     ),
     Provider(
         name="cloudflare",
         title="Cloudflare Workers AI",
-        base_url="",
+        base_url="https://api.cloudflare.com/client/v4/accounts/{account}/ai/v1",
         key_env=("CLOUDFLARE_API_TOKEN",),
-        quirks=_VLLM,
-        note="It is https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1 with your account's id.",
-    ),
-    Provider(
-        name="azure",
-        title="Azure OpenAI",
-        base_url="",
-        key_env=("AZURE_OPENAI_API_KEY",),
-        auth="api-key",
-        quirks=Quirks(max_tokens="max_completion_tokens", drop=_FOREIGN, developer=True, tool_ids="40"),
-        note="It is https://RESOURCE.openai.azure.com/openai/v1; models are the names of your deployments.",
+        wakes=(),
+        env={"account": ("CLOUDFLARE_ACCOUNT_ID",)},
+        quirks=replace(_VLLM, responses=True, embeddings=embeddings.OF_TEXT),
+        note="Set 'account' to your account's id, or base_url to https://api.cloudflare.com/client/v4/accounts/ID/ai/v1.",
     ),
     # --- servers of one's own -----------------------------------------------------------------
     Provider(
@@ -471,21 +493,23 @@ _ROWS = (
         title="vLLM",
         base_url="http://localhost:8000/v1",
         key_env=("VLLM_API_KEY",),
-        quirks=Quirks(reject=_SILENT, reasoning_back="always", reasoning_field="reasoning"),
+        quirks=Quirks(
+            completions=_ALL, responses=True, reject=_SILENT, reasoning_back="always", reasoning_field="reasoning"
+        ),
         local=True,
     ),
     Provider(
         name="sglang",
         title="SGLang",
         base_url="http://localhost:30000/v1",
-        quirks=Quirks(reject=_SILENT, reasoning_back="always"),
+        quirks=Quirks(completions=_ALL, responses=True, reject=_SILENT, reasoning_back="always"),
         local=True,
     ),
     Provider(
         name="llamacpp",
         title="llama.cpp",
         base_url="http://localhost:8080/v1",
-        quirks=Quirks(reject=_SILENT, n=False, image_urls=False),
+        quirks=Quirks(completions=_ALL, responses=True, reject=_SILENT, n=False, image_urls=False),
         local=True,
     ),
     Provider(
@@ -494,6 +518,8 @@ _ROWS = (
         base_url="http://localhost:11434/v1",
         key_env=("OLLAMA_API_KEY",),
         quirks=Quirks(
+            completions=_ALL,
+            responses=True,
             max_tokens="max_tokens",
             drop=frozenset({"logit_bias"}),
             reject=_SILENT,
@@ -508,12 +534,25 @@ _ROWS = (
         name="lmstudio",
         title="LM Studio",
         base_url="http://localhost:1234/v1",
-        quirks=Quirks(max_tokens="max_tokens", reject=_SILENT, json_object=False, image_urls=False),
+        quirks=Quirks(
+            completions=_ALL,
+            responses=True,
+            max_tokens="max_tokens",
+            reject=_SILENT,
+            json_object=False,
+            image_urls=False,
+        ),
         local=True,
     ),
 )
 
-PROVIDERS: Mapping[str, Provider] = MappingProxyType({row.name: row for row in _ROWS})
+_CLOUDS = clouds(
+    openai=next(row.quirks for row in _ROWS if row.name == "openai"),
+    vllm=_VLLM,
+)
+PROVIDERS: Mapping[str, Provider] = MappingProxyType(
+    {row.name: images.narrowed(embeddings.narrowed(row)) for row in (*_ROWS, *_CLOUDS)}
+)
 
 
 def generic(name: str, base_url: str) -> Provider:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from compatgw.errors import GatewayError
     from compatgw.surfaces.extensions import CallOptions
+    from compatgw.wire.multipart import Upload
     from compatgw.wire.native import Native
 
 MAX_DEPTH = 200
@@ -105,6 +106,8 @@ class Surface:
         parse: Reads a body. Raises `InvalidRequest`.
         face: How the client of a request is told the answer.
         envelope: The body of an error answer.
+        parse_form: Reads the fields and files of a form, where one can be sent. Raises `InvalidRequest`.
+        headers: Request headers that belong to the protocol, in lower case; `native` has them.
         live: Its answers come bit by bit, whether a request says `stream` or not.
     """
 
@@ -114,6 +117,8 @@ class Surface:
     parse: Callable[[bytes], Parsed]
     face: Callable[[Parsed, View], Face]
     envelope: Callable[[GatewayError], Mapping[str, Any]]
+    parse_form: Callable[[Mapping[str, list[str]], Sequence[Upload]], Parsed] | None = None
+    headers: tuple[str, ...] = ()
     live: bool = False
 
 

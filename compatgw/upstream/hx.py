@@ -2,7 +2,8 @@
 
 The two libraries have the same interface and different classes, so the one to use for
 errors and time-outs is found from the client itself. Here pytest-httpx, cassettes, proxies
-and custom transports of the host see every call.
+and custom transports of the host see every call. These clients listen only when they have sent all of
+a body: an upstream that refuses a large form early and then resets the connection has only broken it.
 
 What does not live here: the choice of transport (`client.py`).
 """

@@ -18,7 +18,7 @@ from compatgw.upstream.transport import TransportFailed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 
-    from compatgw.upstream.transport import Call, Reply
+    from compatgw.upstream.transport import Body, Call, Reply
 
     Message = MutableMapping[str, Any]
     ASGIApp = Callable[
@@ -35,16 +35,18 @@ class Exchange:
         method: HTTP method.
         url: Absolute; host, path and query are taken from it.
         headers: Pairs of bytes or strings.
-        body: The whole request body.
+        body: The request body.
     """
 
-    def __init__(self, app: ASGIApp, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes) -> None:
+    def __init__(
+        self, app: ASGIApp, method: str, url: str, headers: Iterable[tuple[str, str]], body: bytes | Body
+    ) -> None:
         parts = urlsplit(url)
         raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
         if not any(name == b"host" for name, _ in raw):
             raw.append((b"host", parts.netloc.encode("idna")))
         if not any(name == b"content-length" for name, _ in raw):
-            raw.append((b"content-length", str(len(body)).encode()))
+            raw.append((b"content-length", str(len(body) if isinstance(body, bytes) else body.size).encode()))
         self._scope: dict[str, Any] = {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -62,8 +64,8 @@ class Exchange:
             "extensions": {},
         }
         self._app = app
-        self._body = body
-        self._body_read = False
+        self._body: bytes | None = body if isinstance(body, bytes) else None
+        self._parts = None if isinstance(body, bytes) else aiter(body)
         self._gone = asyncio.Event()
         self._head: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         # One piece waits at most: the application's `send` returns when the reader wants more.
@@ -122,9 +124,14 @@ class Exchange:
             await self._pieces.put(None)
 
     async def _receive(self) -> Message:
-        if not self._body_read:
-            self._body_read = True
-            return {"type": "http.request", "body": self._body, "more_body": False}
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        if self._parts is not None:
+            if part := await anext(self._parts, b""):
+                return {"type": "http.request", "body": part, "more_body": True}
+            self._parts = None
+            return {"type": "http.request", "body": b"", "more_body": False}
         await self._gone.wait()
         return {"type": "http.disconnect"}
 

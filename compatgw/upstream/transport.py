@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
 
 class TransportFailed(Exception):
@@ -24,13 +24,29 @@ class TransportTimeout(TransportFailed):
     """The connection did not stand in time."""
 
 
+class Body(Protocol):
+    """A body that is not held in memory; it can be read from its beginning as often as wanted."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The bytes, piece by piece."""
+        ...
+
+
 class Call(NamedTuple):
-    """One HTTP request, signed. It holds a credential, so its repr shows none of it."""
+    """One HTTP request, signed. It holds a credential, so its repr shows none of it.
+
+    With a `Body`, `headers` say its Content-Length.
+    """
 
     method: str
     url: str
     headers: tuple[tuple[str, str], ...]
-    body: bytes
+    body: bytes | Body
     connect_timeout: float
 
     def __repr__(self) -> str:

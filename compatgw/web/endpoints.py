@@ -13,28 +13,39 @@ from compatgw.flow import cache, idempotency
 from compatgw.flow.admit import asked
 from compatgw.flow.call import Call, Ticket
 from compatgw.flow.run import run
+from compatgw.flow.uploads import received
 from compatgw.policy import access, breaker, directory
 from compatgw.policy.explaining import explain
 from compatgw.policy.plan import survey
-from compatgw.surfaces import chat, extensions
+from compatgw.surfaces import extensions
 from compatgw.surfaces.base import View
 from compatgw.web.paths import tail_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from compatgw.policy.access import Caller
     from compatgw.policy.directory import Scope
     from compatgw.surfaces.base import Parsed, Surface
     from compatgw.web.site import Site
     from compatgw.web.visit import Visit
+    from compatgw.wire.multipart import Form
 
+
+if TYPE_CHECKING:
+    Endpoint = Callable[[Site, Visit], Awaitable[None]]
 
 # Most requests have none of them.
 _WISHES = frozenset({b"x-on-unsupported", b"x-cache", b"x-cache-ttl", b"idempotency-key", b"x-gateway-explain"})
 
 
-async def chat_completions(site: Site, visit: Visit) -> None:
-    """`POST /v1/chat/completions`."""
-    await serve(site, visit, chat.CHAT)
+def calls(surface: Surface) -> Endpoint:
+    """The endpoint of a surface."""
+
+    async def endpoint(site: Site, visit: Visit) -> None:
+        await serve(site, visit, surface)
+
+    return endpoint
 
 
 async def serve(site: Site, visit: Visit, surface: Surface) -> None:
@@ -44,29 +55,49 @@ async def serve(site: Site, visit: Visit, surface: Surface) -> None:
     access.require_scope(caller, surface.scope)
     with site.capacity:
         started = site.house.monotonic()
+        if surface.parse_form is not None and visit.is_form:
+            async with received(visit.headers(), visit.chunks(), most=site.house.settings.max_upload) as form:
+                parsed = surface.parse_form(_fields(form), form.files)
+                await called(site, visit, call_of(site, visit, surface, parsed, caller, started))
+            return
         body = await visit.body()
         call = call_of(site, visit, surface, surface.parse(body), caller, started)
         call.size = len(body)
-        if visit.has_any(_WISHES):
-            _hear(visit, call)
-            if visit.header("x-gateway-explain") == "1":
-                await document(visit, explain(survey(*asked(call, site.house))))
-                return
-        with visit.watch():
-            await run(call, site.house, visit)
+        # Most bodies hold no link; which ones do, and for whom they are followed, is looked at later.
+        call.links = b"http" in body
+        await called(site, visit, call)
+
+
+async def called(site: Site, visit: Visit, call: Call) -> None:
+    """Sends `call` on its way, or tells the plan that it would have, where its client asks for that."""
+    if visit.has_any(_WISHES):
+        _hear(visit, call)
+        if visit.header("x-gateway-explain") == "1":
+            await document(visit, explain(survey(*asked(call, site.house))))
+            return
+    with visit.watch():
+        await run(call, site.house, visit)
+
+
+def _fields(form: Form) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for name, text in form.fields:
+        fields.setdefault(name, []).append(text)
+    return fields
 
 
 def call_of(site: Site, visit: Visit, surface: Surface, parsed: Parsed, caller: Caller, started: float) -> Call:
     """The call that a request asks for."""
     house = site.house
+    if parsed.native is not None and surface.headers:
+        heard = [(name, value) for name in surface.headers if (value := visit.header(name)) is not None]
+        parsed = parsed._replace(native=parsed.native._replace(headers=(*parsed.native.headers, *heard)))
     face = surface.face(parsed, View(visit.word, int(house.clock()), house.settings.echo_model))
     visit.face = face
     return Call(
         visit.id,
         surface,
-        parsed.request,
-        parsed.options,
-        parsed.native,
+        parsed,
         face,
         caller,
         scope_of(site, visit),

@@ -15,13 +15,22 @@ from compatgw.errors import GatewayError, MethodNotAllowed, NotFound
 from compatgw.flow.call import ClientGone
 from compatgw.flow.storage import told
 from compatgw.state.base import StateError
-from compatgw.web import cors, endpoints, own
+from compatgw.surfaces.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
+from compatgw.surfaces.chat import CHAT
+from compatgw.surfaces.completions import COMPLETIONS
+from compatgw.surfaces.embeddings import EMBEDDINGS
+from compatgw.surfaces.images import EDITS, IMAGES
+from compatgw.surfaces.messages import MESSAGES
+from compatgw.surfaces.moderations import MODERATIONS
+from compatgw.surfaces.rerank import RERANK
+from compatgw.web import cors, counting, endpoints, own, responses
 from compatgw.web.paths import place_of
 from compatgw.web.visit import Visit
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
+    from compatgw.surfaces.base import Surface
     from compatgw.web.site import Site
     from compatgw.web.visit import Receive, Send
 
@@ -29,17 +38,40 @@ _log = logging.getLogger("compatgw")
 
 Endpoint = Callable[["Site", Visit], Awaitable[None]]
 
+SURFACES: Mapping[str, Surface] = MappingProxyType(
+    {
+        "/chat/completions": CHAT,
+        "/completions": COMPLETIONS,
+        "/embeddings": EMBEDDINGS,
+        "/images/generations": IMAGES,
+        "/images/edits": EDITS,
+        "/audio/speech": SPEECH,
+        "/audio/transcriptions": TRANSCRIPTIONS,
+        "/audio/translations": TRANSLATIONS,
+        "/moderations": MODERATIONS,
+        "/rerank": RERANK,
+        "/messages": MESSAGES,
+    }
+)
+"""Calls by their paths under `/v1`; further surfaces have endpoints of their own."""
+
+Endpoints = Mapping[str, Endpoint]
+"""By method."""
+
 # Surface routes answer with and without `/v1`.
-_SURFACE: Mapping[str, tuple[str, Endpoint]] = {
-    "/chat/completions": ("POST", endpoints.chat_completions),
-    "/models": ("GET", endpoints.models),
-    "/key": ("GET", own.key),
-    "/generation": ("GET", own.generation),
+_SURFACE: Mapping[str, Endpoints] = {
+    **{path: {"POST": endpoints.calls(surface)} for path, surface in SURFACES.items()},
+    "/messages/count_tokens": {"POST": counting.count_tokens},
+    "/responses": {"POST": responses.create},
+    "/models": {"GET": endpoints.models},
+    "/key": {"GET": own.key},
+    "/generation": {"GET": own.generation},
 }
-_OWN: Mapping[str, tuple[str, Endpoint]] = {
-    "/healthz": ("GET", endpoints.healthz),
-    "/readyz": ("GET", endpoints.readyz),
-    "/api/status": ("GET", endpoints.status),
+_MODEL: Endpoints = {"GET": endpoints.model}
+_OWN: Mapping[str, Endpoints] = {
+    "/healthz": {"GET": endpoints.healthz},
+    "/readyz": {"GET": endpoints.readyz},
+    "/api/status": {"GET": endpoints.status},
 }
 
 
@@ -107,20 +139,22 @@ class Router:
             if head in self._site.scopes and rest:
                 visit.scope_name = head
                 route = "/" + rest
-            if route.startswith("/v1/"):
+            # Cohere's clients ask for their own version of the one endpoint that is like theirs.
+            if route.startswith("/v1/") or route == "/v2/rerank":
                 route = route[3:]
             visit.route = route
-            found = _SURFACE.get(route)
+            found = _SURFACE.get(route) or responses.found(route)
             if found is None and route.startswith("/models/"):
-                found = ("GET", endpoints.model)
+                found = _MODEL
         if found is None:
             raise _unknown(visit)
         if preflight:
             return None
-        method, endpoint = found
-        if visit.method != method and not (visit.method == "HEAD" and method == "GET"):
-            visit.extra.append((b"allow", method.encode()))
-            raise MethodNotAllowed(f"{visit.method[:16]} is not allowed here. Use {method}.")
+        endpoint = found.get("GET" if visit.method == "HEAD" else visit.method)
+        if endpoint is None:
+            allowed = ", ".join(found)
+            visit.extra.append((b"allow", allowed.encode()))
+            raise MethodNotAllowed(f"{visit.method[:16]} is not allowed here. Use {allowed}.")
         return endpoint
 
 

@@ -21,7 +21,7 @@ from compatgw.flow.patience import Patience
 from compatgw.surfaces.base import envelope
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
     from types import TracebackType
 
     from compatgw.config import Settings
@@ -95,6 +95,15 @@ class Visit:
         value = self._headers.get(name.encode("latin-1"))
         return value.decode("latin-1") if value is not None else None
 
+    def headers(self) -> dict[str, str]:
+        """All request headers, by their names in lower case."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._headers.items()}
+
+    @property
+    def is_form(self) -> bool:
+        """True when the body says that it is a form with files."""
+        return (self.header("content-type") or "").lower().lstrip().startswith("multipart/")
+
     def has_any(self, names: frozenset[bytes]) -> bool:
         """True when the request has one of these headers, in lower case."""
         return not names.isdisjoint(self._headers)
@@ -124,20 +133,36 @@ class Visit:
         parts: list[bytes] = []
         size = 0
         while True:
-            with self.patience.within(self._settings.timeouts.body, _slow_body):
-                message = await self._receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            if data := message.get("body", b""):
+            data, more = await self._next()
+            if data:
                 size += len(data)
                 if size > limit:
                     raise _too_large(limit)
                 parts.append(data)
-            if not message.get("more_body", False):
+            if not more:
                 break
         if not parts:
             raise InvalidRequest("The body is empty: a JSON object is expected.", code="invalid_json")
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes, whatever it is; whoever reads it bounds it.
+
+        Raises:
+            ClientGone: The client left before its end.
+        """
+        more = True
+        while more:
+            data, more = await self._next()
+            if data:
+                yield data
+
+    async def _next(self) -> tuple[bytes, bool]:
+        with self.patience.within(self._settings.timeouts.body, _slow_body):
+            message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        return message.get("body", b""), message.get("more_body", False)
 
     # --- answering ---
 

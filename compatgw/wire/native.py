@@ -9,6 +9,24 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
+class Foreign(NamedTuple):
+    """A part of such a request that no other protocol has.
+
+    Attributes:
+        name: As `X-Dropped-Params` names it.
+        value: What it says.
+        param: Where it stands.
+        semantic: Without it the caller gets something else.
+        why: What to do instead.
+    """
+
+    name: str
+    value: Any
+    param: str
+    semantic: bool = False
+    why: str = ""
+
+
 class Native(NamedTuple):
     """A request as it came.
 
@@ -18,9 +36,11 @@ class Native(NamedTuple):
         headers: Of the protocol, such as `anthropic-beta`; names in lower case.
         bound: Members that no other protocol can carry, each with a sentence that says why: where the request would
             have to be translated, they are refused.
+        foreign: What a translation leaves out, or refuses, as its target's policy has it.
     """
 
     surface: str
     body: Mapping[str, Any]
     headers: tuple[tuple[str, str], ...] = ()
     bound: tuple[tuple[str, str], ...] = ()
+    foreign: tuple[Foreign, ...] = ()

@@ -8,9 +8,10 @@ another dialect's package.
 
 from compatgw_testing.fakes.anthropic import FakeAnthropic
 from compatgw_testing.fakes.base import Fake
+from compatgw_testing.fakes.bedrock import FakeBedrock
 from compatgw_testing.fakes.cohere import FakeCohere
 from compatgw_testing.fakes.gemini import FakeGemini
 from compatgw_testing.fakes.openai import FakeOpenAI
 from compatgw_testing.faults import ConnectionCut
 
-__all__ = ["ConnectionCut", "Fake", "FakeAnthropic", "FakeCohere", "FakeGemini", "FakeOpenAI"]
+__all__ = ["ConnectionCut", "Fake", "FakeAnthropic", "FakeBedrock", "FakeCohere", "FakeGemini", "FakeOpenAI"]

@@ -21,7 +21,8 @@ PURE_IMPORTS = frozenset(
         "__future__", "abc", "annotated_types", "array", "base64", "binascii", "bisect", "collections", "contextlib",
         "copy", "dataclasses", "datetime", "decimal", "difflib", "email.utils", "enum", "fnmatch", "fractions",
         "functools", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "jsonschema", "math", "mimetypes",
-        "numbers", "operator", "orjson", "phonenumbers", "pydantic", "pydantic_core", "re", "statistics", "stdnum",
+        "numbers", "operator", "orjson", "phonenumbers", "pydantic", "pydantic_core",
+        "python_multipart", "re", "statistics", "stdnum",
         "string", "struct", "textwrap", "types", "typing", "typing_extensions", "unicodedata", "urllib.parse",
         "weakref", "zlib",
     }

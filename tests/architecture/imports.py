@@ -60,8 +60,11 @@ FLOOR_OF: Mapping[str, Mapping[str, int]] = {
 
 # Files that the members of a folder have in common, and the one that lists the members.
 SHARED: Mapping[str, frozenset[str]] = {
-    "dialects": frozenset({"base", "chunks", "failure", "media", "ids", "assemble"}),
-    "surfaces": frozenset({"base", "extensions"}),
+    "dialects": frozenset(
+        {"base", "chunks", "failure", "media", "ids", "images", "assemble"}
+        | {"bodies", "batches", "fence", "hosted", "purposes", "ranking", "vectors"}
+    ),
+    "surfaces": frozenset({"base", "extensions", "whole"}),
     "fakes": frozenset({"answer", "base", "delivery", "form", "jsonschema", "media", "quota", "scripted", "shape"}),
 }
 LISTS_MEMBERS = "table"
@@ -90,6 +93,10 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("compatgw/gateway.py", "compatgw.admin.api"): "only a gateway with a ledger has it",
     ("compatgw/assembly.py", "compatgw.state.secrets"): "needs argon2 and cryptography, which an installation may lack",
     ("compatgw/assembly.py", "compatgw.state.verify"): "the same",
+    (
+        "compatgw/upstream/tokens.py",
+        "compatgw.upstream.statement",
+    ): "needs cryptography, which a gateway without service accounts may lack",
     ("compatgw/web/oidc.py", "jwt"): "needs PyJWT, which a gateway without issuers may lack",
     ("compatgw/web/oidc.py", "jwt.algorithms"): "the same; it tells whether cryptography is there",
     ("compatgw/web/identify.py", "starlette.requests"): "only who hands in `authenticate=` pays for its import",

@@ -4,9 +4,8 @@ import asyncio
 import hashlib
 import itertools
 import os
-import tempfile
 import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,9 @@ from compatgw.errors import GatewayError, InvalidRequest, Overloaded, RequestToo
 from compatgw.flow.uploads import Bounds, Spool, loaded, received
 from compatgw.wire import multipart
 from compatgw.wire.multipart import Form, Upload
+from tests.flow.spooled import folder, open_files
+
+__all__ = ["folder"]
 
 BOUNDARY = "bound-ary"
 HEADERS = {"content-type": multipart.content_type(BOUNDARY)}
@@ -42,25 +44,6 @@ def bytes_of(upload: Upload) -> bytes:
         return upload.data
     assert upload.source is not None
     return upload.source.read(0, upload.size + 1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where temporary files are made: a place of these tests' own."""
-    before, tempfile.tempdir = tempfile.tempdir, str(tmp_path_factory.mktemp("uploads"))
-    yield tempfile.tempdir
-    tempfile.tempdir = before
-
-
-def open_files() -> int:
-    """Uploads that this process has on disk; they have no name there."""
-    links = []
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            links.append(str(entry.readlink()))
-        except OSError:
-            pass
-    return sum(link.startswith(tempfile.gettempdir()) and "deleted" in link for link in links)
 
 
 @given(

@@ -94,7 +94,7 @@ HOSTILE = [
     # Who is asked, in other words than it seems.
     "https://good.example@169.254.169.254/", "https://user:pass@good.example/", "https://@good.example/",
     "https://good.example\\@evil.example/", "https://good.example\\.evil.example/", "https://evil.example#@good/ x",
-    "https://good.example\t/", "https://good.example\n.evil.example/", " https://good.example/", "https://good.example/a b",
+    "https://good.example/a\\\\b", "https://good.example\t/", "https://good.example\n.evil.example/", " https://good.example/", "https://good.example/a b",
     "https://good.example\x00.evil.example/", "https://good\u200b.example/\u200b",
     # No host, no port, no scheme that will do.
     "https://", "https:///x", "https://:443/", "https://good.example:99999/", "https://good.example:8443/",

@@ -129,7 +129,8 @@ def test_files_sounds_and_videos_are_looked_at_as_well(part: Any, path: str) -> 
 def test_files_without_a_type_and_by_id_pass() -> None:
     """Nothing was said, so nothing is untrue."""
     for file in ({"file_data": "JVBERi0x"}, {"file_id": "file-1"}, {"data": "JVBERi0x"}):
-        checked_media({"model": "m", "messages": [{"role": "user", "content": [{"type": "file", "file": file}]}]})  # type: ignore[list-item, typeddict-item]
+        part: Any = {"type": "file", "file": file}
+        checked_media({"model": "m", "messages": [{"role": "user", "content": [part]}]})
 
 
 def test_text_is_what_decodes_and_holds_no_nul() -> None:

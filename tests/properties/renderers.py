@@ -6,6 +6,7 @@ try to be complete. `END` tells which event makes a stream whole.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,23 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class Frame(Event):
+    """An event in a frame of its own length, as AWS writes them; it has no lines."""
+
+    def write(self, newline: bytes = b"\n") -> bytes:
+        """The event as bytes."""
+        payload = self.value if isinstance(self.value, bytes) else orjson.dumps(self.value)
+        pairs = {":event-type": self.name or "", ":message-type": "event", ":content-type": "application/json"}
+        head = b"".join(
+            bytes([len(name)]) + name.encode() + b"\x07" + len(value).to_bytes(2, "big") + value.encode()
+            for name, value in pairs.items()
+        )
+        start = (16 + len(head) + len(payload)).to_bytes(4, "big") + len(head).to_bytes(4, "big")
+        data = start + zlib.crc32(start).to_bytes(4, "big") + head + payload
+        return data + zlib.crc32(data).to_bytes(4, "big")
+
+
+@dataclass(frozen=True, slots=True)
 class Renderer:
     """How one vendor writes answers.
 
@@ -38,6 +56,7 @@ class Renderer:
         stream: The events of a stream.
         last: Index, from the end, of the event without which a stream is not whole.
         unknown: An event that a newer server might send.
+        comment: What may stand between two events and means nothing.
     """
 
     dialect: str
@@ -46,6 +65,7 @@ class Renderer:
     last: int
     unknown: Event | None
     gives_ids: bool = True
+    comment: bytes = b": keep-alive\n\n"
 
 
 # --- OpenAI ----------------------------------------------------------------------------------
@@ -264,10 +284,67 @@ def cohere_stream(answer: Abstract) -> list[Event]:
     return [Event(event, event["type"]) for event in events]
 
 
+# --- Bedrock ---------------------------------------------------------------------------------
+
+
+def _bedrock_finish(answer: Abstract) -> str:
+    return {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}[answer.finish]
+
+
+def _bedrock_totals(answer: Abstract) -> dict[str, Any]:
+    usage = {
+        "inputTokens": answer.prompt - answer.cached,
+        "outputTokens": answer.completion,
+        "totalTokens": answer.prompt + answer.completion,
+        "cacheReadInputTokens": answer.cached,
+        "cacheWriteInputTokens": 0,
+    }
+    return {"usage": usage, "metrics": {"latencyMs": 1}}
+
+
+def bedrock_whole(answer: Abstract) -> dict[str, Any]:
+    """An answer of Converse."""
+    content: list[dict[str, Any]] = []
+    if answer.reasoning:
+        thought = {"text": "".join(answer.reasoning), "signature": "c2lnbmVk"}
+        content.append({"reasoningContent": {"reasoningText": thought}})
+    if answer.text:
+        content.append({"text": "".join(answer.text)})
+    content += [
+        {"toolUse": {"toolUseId": c.id, "name": c.name, "input": orjson.loads(c.arguments)}} for c in answer.calls
+    ]
+    message = {"role": "assistant", "content": content}
+    return {"output": {"message": message}, "stopReason": _bedrock_finish(answer), **_bedrock_totals(answer)}
+
+
+def bedrock_stream(answer: Abstract) -> list[Event]:
+    """The events of a message; only calls have one that begins them."""
+    events: list[Event] = [Frame({"role": "assistant", "p": "abc"}, "messageStart")]
+    blocks: list[tuple[dict[str, Any] | None, list[dict[str, Any]]]] = []
+    if answer.reasoning:
+        deltas = [{"reasoningContent": {"text": piece}} for piece in answer.reasoning]
+        blocks.append((None, [*deltas, {"reasoningContent": {"signature": "c2lnbmVk"}}]))
+    if answer.text:
+        blocks.append((None, [{"text": piece} for piece in answer.text]))
+    for call in answer.calls:
+        fragments = [{"toolUse": {"input": piece}} for piece in call.fragments] if call.arguments != "{}" else []
+        blocks.append(({"toolUse": {"toolUseId": call.id, "name": call.name}}, fragments))
+    for index, (start, deltas) in enumerate(blocks):
+        if start is not None:
+            events.append(Frame({"contentBlockIndex": index, "start": start}, "contentBlockStart"))
+        events += [Frame({"contentBlockIndex": index, "delta": delta}, "contentBlockDelta") for delta in deltas]
+        events.append(Frame({"contentBlockIndex": index}, "contentBlockStop"))
+    events.append(Frame({"stopReason": _bedrock_finish(answer)}, "messageStop"))
+    return [*events, Frame(_bedrock_totals(answer), "metadata")]
+
+
 RENDERERS = (
     # OpenAI's stream is whole with its finish reason: some vendors close without the end mark.
     Renderer("openai", openai_whole, openai_stream, -3, None),
     Renderer("anthropic", anthropic_whole, anthropic_stream, -1, Event({"type": "news", "index": 0}, "news")),
     Renderer("gemini", gemini_whole, gemini_stream, -1, Event({"modelVersion": "m-1", "news": 1}), gives_ids=False),
     Renderer("cohere", cohere_whole, cohere_stream, -1, Event({"type": "news", "delta": {}}, "news")),
+    Renderer(
+        "bedrock", bedrock_whole, bedrock_stream, -1, Frame({"contentBlockIndex": 0, "news": 1}, "news"), comment=b""
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -135,7 +136,7 @@ def test_what_is_not_known_is_skipped(renderer: Renderer, answer: Abstract, plac
     lines = [event.write() for event in events]
     for place in places:
         at = place % len(lines)  # never behind the end
-        lines.insert(at, b": keep-alive\n\n")
+        lines.insert(at, renderer.comment)
         if renderer.unknown is not None:
             lines.insert(at, renderer.unknown.write())
 
@@ -193,7 +194,7 @@ def test_a_spoilt_event_raises_nothing_but_gateway_errors(
     """Whatever stands where the protocol has something else."""
     events = [e for e in renderer.stream(answer) if not isinstance(e.value, bytes)]
     number = data.draw(st.integers(0, len(events) - 1))
-    events[number] = Event(_spoilt(events[number].value, data), events[number].name)
+    events[number] = replace(events[number], value=_spoilt(events[number].value, data))
 
     _only_gateway_errors(renderer, [written(events)])
 

@@ -31,6 +31,9 @@ NAMES = [
     ("llama-3.3-70b", "groq/llama-3.3-70b-versatile"),
     # other surfaces
     ("text-embedding-3-small", "openai/text-embedding-3-small"),
+    ("omni-moderation-latest", "openai/omni-moderation-latest"),
+    ("rerank-v3.5", "cohere/rerank-v3.5"),
+    ("mistral-embed", "mistral/mistral-embed"),
     ("gpt-image-1", "openai/gpt-image-1"),
     # short names
     ("gpt", "openai/gpt-4o"),
@@ -100,12 +103,12 @@ def test_each_model_has_one_row() -> None:
 def test_rows_hold_facts_or_nothing() -> None:
     """Limits are positive, what goes in and out is known by its word, a date is a date."""
     for model in KNOWN.models:
-        assert model.context is None or model.context >= 4096
+        assert model.context is None or model.context >= (4096 if "text" in model.output else 512)
         assert model.max_output is None or 0 < model.max_output <= (model.context or model.max_output)
         assert model.input[0] == "text"
         assert set(model.input) <= {"text", "image", "pdf", "audio"}
         assert model.output
-        assert set(model.output) <= {"text", "image", "embedding"}
+        assert set(model.output) <= {"text", "image", "embedding", "scores"}
         assert model.created is None or 1_500_000_000 < model.created < 2_000_000_000
 
 

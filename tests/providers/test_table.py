@@ -12,7 +12,9 @@ from compatgw.dialects.base import Quirks, Target
 from compatgw.dialects.openai.request import EFFORTS, MEMBERS
 from compatgw.dialects.table import DIALECTS
 from compatgw.errors import UnsupportedParameter
-from compatgw.providers.auth import SCHEMES
+from compatgw.providers.address import MEMBERS as PARTS
+from compatgw.providers.address import address
+from compatgw.providers.auth import AWS, GOOGLE, SCHEMES
 from compatgw.providers.table import PROVIDERS, Provider, generic
 
 CONTRACT = [
@@ -20,6 +22,8 @@ CONTRACT = [
     "anthropic",
     "gemini",
     "cohere",
+    "voyage",
+    "jina",
     "deepseek",
     "groq",
     "together",
@@ -45,6 +49,16 @@ CONTRACT = [
     "github",
     "cloudflare",
     "azure",
+    "azure-deployments",
+    "azure-anthropic",
+    "bedrock",
+    "bedrock-openai",
+    "bedrock-mantle",
+    "bedrock-mantle-openai",
+    "bedrock-mantle-anthropic",
+    "vertex",
+    "vertex-anthropic",
+    "vertex-openai",
     "vllm",
     "sglang",
     "llamacpp",
@@ -77,15 +91,17 @@ def test_a_row_is_complete(row: Provider) -> None:
     assert PROVIDERS[row.name] is row
     assert row.title
     assert row.dialect in DIALECTS
-    assert row.auth in {*SCHEMES, "none"}
-    assert row.key_env or row.local
-    if not row.base_url:
-        assert "https://" in row.note
-        return
-    url = urlsplit(row.base_url)
+    assert row.auth in {*SCHEMES, AWS, GOOGLE, "none"}
+    assert row.key_env or row.key_files or row.local
+    known = address(row, dict.fromkeys(PARTS, "x"), {})
+    url = urlsplit(known.base_url)
     assert url.scheme == ("http" if row.local else "https")
     assert url.hostname
-    assert not row.base_url.endswith("/")
+    assert "{" not in known.base_url + known.query
+    assert not known.base_url.endswith("/")
+    assert bool(row.service) == (row.auth == AWS)
+    if address(row, {}, {}).missing:
+        assert "'account'" in row.note or "'project'" in row.note
 
 
 @pytest.mark.parametrize(
@@ -103,6 +119,72 @@ def test_a_row_is_complete(row: Provider) -> None:
 def test_addresses_that_are_easily_mistaken(name: str, url: str) -> None:
     """Some have `/v1`, some have more, some have nothing."""
     assert PROVIDERS[name].base_url == url
+
+
+# Every vendor of the protocol reference: what it calls itself, where its API begins, the variables of its key.
+VENDORS: list[tuple[str, str, str, tuple[str, ...]]] = [
+    ("openai", "OpenAI", "https://api.openai.com/v1", ("OPENAI_API_KEY",)),
+    ("deepseek", "DeepSeek", "https://api.deepseek.com/v1", ("DEEPSEEK_API_KEY",)),
+    ("groq", "Groq", "https://api.groq.com/openai/v1", ("GROQ_API_KEY",)),
+    ("together", "Together AI", "https://api.together.xyz/v1", ("TOGETHER_API_KEY",)),
+    ("deepinfra", "DeepInfra", "https://api.deepinfra.com/v1/openai", ("DEEPINFRA_API_KEY", "DEEPINFRA_TOKEN")),
+    ("cerebras", "Cerebras", "https://api.cerebras.ai/v1", ("CEREBRAS_API_KEY",)),
+    ("scaleway", "Scaleway", "https://api.scaleway.ai/v1", ("SCW_SECRET_KEY",)),
+    ("sambanova", "SambaNova", "https://api.sambanova.ai/v1", ("SAMBANOVA_API_KEY",)),
+    ("xai", "xAI", "https://api.x.ai/v1", ("XAI_API_KEY",)),
+    ("openrouter", "OpenRouter", "https://openrouter.ai/api/v1", ("OPENROUTER_API_KEY",)),
+    ("novita", "Novita AI", "https://api.novita.ai/openai/v1", ("NOVITA_API_KEY",)),
+    ("ncompass", "NCompass", "https://api.ncompass.tech/v1", ("NCOMPASS_API_KEY",)),
+    ("nscale", "NScale", "https://inference.api.nscale.com/v1", ("NSCALE_SERVICE_TOKEN", "NSCALE_API_KEY")),
+    ("inception", "Inception", "https://api.inceptionlabs.ai/v1", ("INCEPTION_API_KEY",)),
+    ("tinfoil", "Tinfoil", "https://inference.tinfoil.sh/v1", ("TINFOIL_API_KEY",)),
+    ("mistral", "Mistral", "https://api.mistral.ai/v1", ("MISTRAL_API_KEY",)),
+    ("fireworks", "Fireworks", "https://api.fireworks.ai/inference/v1", ("FIREWORKS_API_KEY",)),
+    ("perplexity", "Perplexity", "https://api.perplexity.ai", ("PERPLEXITY_API_KEY",)),
+    ("moonshot", "Moonshot", "https://api.moonshot.ai/v1", ("MOONSHOT_API_KEY",)),
+    ("zai", "Z.ai", "https://api.z.ai/api/paas/v4", ("ZAI_API_KEY", "ZHIPUAI_API_KEY")),
+    (
+        "dashscope",
+        "Qwen",
+        "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+        ("DASHSCOPE_API_KEY", "ALIBABA_API_KEY"),
+    ),
+    ("huggingface", "Hugging Face", "https://router.huggingface.co/v1", ("HF_TOKEN",)),
+    ("nvidia", "NVIDIA NIM", "https://integrate.api.nvidia.com/v1", ("NVIDIA_API_KEY",)),
+    ("github", "GitHub Models", "https://models.github.ai/inference", ("GITHUB_TOKEN",)),
+    ("cloudflare", "Cloudflare", "https://api.cloudflare.com/client/v4/accounts/x/ai/v1", ("CLOUDFLARE_API_TOKEN",)),
+    ("azure", "Azure OpenAI", "https://x.openai.azure.com/openai/v1", ("AZURE_OPENAI_API_KEY",)),
+    ("azure-deployments", "Azure OpenAI", "https://x.openai.azure.com/openai", ("AZURE_OPENAI_API_KEY",)),
+    (
+        "vertex-openai",
+        "Google Vertex AI",
+        "https://x-aiplatform.googleapis.com/v1/projects/x/locations/x/endpoints/openapi",
+        (),
+    ),
+    (
+        "bedrock-openai",
+        "Amazon Bedrock",
+        "https://bedrock-runtime.x.amazonaws.com/openai/v1",
+        ("AWS_BEARER_TOKEN_BEDROCK",),
+    ),
+    ("bedrock-mantle", "Amazon Bedrock", "https://bedrock-mantle.x.api.aws/v1", ("AWS_BEARER_TOKEN_BEDROCK",)),
+    ("bedrock", "Amazon Bedrock", "https://bedrock-runtime.x.amazonaws.com", ("AWS_BEARER_TOKEN_BEDROCK",)),
+    ("vllm", "vLLM", "http://localhost:8000/v1", ("VLLM_API_KEY",)),
+    ("sglang", "SGLang", "http://localhost:30000/v1", ()),
+    ("llamacpp", "llama.cpp", "http://localhost:8080/v1", ()),
+    ("ollama", "Ollama", "http://localhost:11434/v1", ("OLLAMA_API_KEY",)),
+    ("lmstudio", "LM Studio", "http://localhost:1234/v1", ()),
+]
+
+
+@pytest.mark.parametrize(("name", "title", "url", "variables"), VENDORS, ids=[one[0] for one in VENDORS])
+def test_every_vendor_is_a_row(name: str, title: str, url: str, variables: tuple[str, ...]) -> None:
+    """Under its name, at its address, with its variables in their order."""
+    row = PROVIDERS[name]
+
+    assert row.title.startswith(title)
+    assert address(row, dict.fromkeys(PARTS, "x"), {}).base_url == url
+    assert row.key_env == variables
 
 
 @pytest.mark.parametrize("row", OPENAI_LIKE)

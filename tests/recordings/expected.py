@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import struct
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,10 @@ _ANTHROPIC = {
     "model_context_window_exceeded": "length", "tool_use": "tool_calls", "refusal": "content_filter",
 }  # fmt: skip
 _GEMINI = {"STOP": "stop", "MAX_TOKENS": "length", "SAFETY": "content_filter", 1: "stop", 2: "length"}
+_BEDROCK = {
+    "end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls",
+    "guardrail_intervened": "content_filter", "content_filtered": "content_filter",
+}  # fmt: skip
 _COHERE = {"COMPLETE": "stop", "STOP_SEQUENCE": "stop", "MAX_TOKENS": "length", "TOOL_CALL": "tool_calls"}
 
 
@@ -402,5 +407,81 @@ def stream_cohere(body: bytes) -> Said:
     return said
 
 
-PLAIN = {"openai": plain_openai, "anthropic": plain_anthropic, "gemini": plain_gemini, "cohere": plain_cohere}
-STREAM = {"openai": stream_openai, "anthropic": stream_anthropic, "gemini": stream_gemini, "cohere": stream_cohere}
+# --- Bedrock ---------------------------------------------------------------------------------
+
+
+def plain_bedrock(body: bytes) -> Said:
+    """An answer of Converse."""
+    value = json.loads(body)
+    said = Said()
+    choice = said.choice(0)
+    for block in value["output"]["message"]["content"]:
+        choice.text += block.get("text", "")
+        choice.reasoning |= bool((block.get("reasoningContent") or {}).get("reasoningText", {}).get("text"))
+        use = block.get("toolUse")
+        if use and use.get("type") != "server_tool_use":
+            choice.calls.append((use["name"], use["input"]))
+    choice.finish = _finish(_BEDROCK[value["stopReason"]], choice)
+    _bedrock_usage(said, value["usage"])
+    return said
+
+
+def _bedrock_usage(said: Said, usage: dict[str, Any]) -> None:
+    said.cached = usage.get("cacheReadInputTokens") or 0
+    prompt = usage["inputTokens"] + said.cached + (usage.get("cacheWriteInputTokens") or 0)
+    said.usage, said.total = (prompt, usage["outputTokens"]), usage["totalTokens"]
+
+
+def messages_of(body: bytes) -> list[tuple[dict[str, str], Any]]:
+    """Headers and JSON of each message of an AWS event stream."""
+    found: list[tuple[dict[str, str], Any]] = []
+    while body:
+        total, size = struct.unpack(">II", body[:8])
+        rest, payload = body[12 : 12 + size], body[12 + size : total - 4]
+        headers: dict[str, str] = {}
+        while rest:
+            name = rest[1 : 1 + rest[0]].decode()
+            rest = rest[2 + rest[0] :]  # all that were recorded are strings
+            length = int.from_bytes(rest[:2], "big")
+            headers[name], rest = rest[2 : 2 + length].decode(), rest[2 + length :]
+        found.append((headers, json.loads(payload)))
+        body = body[total:]
+    return found
+
+
+def stream_bedrock(body: bytes) -> Said:
+    """The events of one message."""
+    said = Said()
+    choice = said.choice(0)
+    inputs: dict[int, list[str]] = {}
+    names: dict[int, str] = {}
+    for headers, event in messages_of(body):
+        index = event.get("contentBlockIndex", -1)
+        delta = event.get("delta") or {}
+        match headers[":event-type"]:
+            case "contentBlockStart":
+                use = event["start"].get("toolUse")
+                if use and use.get("type") != "server_tool_use":
+                    names[index], inputs[index] = use["name"], []
+            case "contentBlockDelta":
+                choice.text += delta.get("text", "")
+                choice.reasoning |= bool((delta.get("reasoningContent") or {}).get("text"))
+                if index in inputs:
+                    inputs[index].append(delta["toolUse"]["input"])
+            case "messageStop":
+                choice.finish = _BEDROCK[event["stopReason"]]
+            case "metadata":
+                _bedrock_usage(said, event["usage"])
+    choice.calls = [(names[index], arguments("".join(parts))) for index, parts in inputs.items()]
+    choice.finish = _finish(choice.finish, choice)
+    return said
+
+
+PLAIN = {
+    "openai": plain_openai, "anthropic": plain_anthropic, "gemini": plain_gemini, "cohere": plain_cohere,
+    "bedrock": plain_bedrock,
+}  # fmt: skip
+STREAM = {
+    "openai": stream_openai, "anthropic": stream_anthropic, "gemini": stream_gemini, "cohere": stream_cohere,
+    "bedrock": stream_bedrock,
+}  # fmt: skip

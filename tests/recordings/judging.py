@@ -20,6 +20,7 @@ from google.genai import types as genai
 from openai.types.chat import completion_create_params as openai_params
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model, with_config
 
+from compatgw_testing.fakes.bedrock.rules import Thoughts, check_request
 from tests.dialects.cohere.judges import accepted as accepted_by_cohere
 
 # The SDK of Anthropic's newest version has no sampling members any more; its older version, which
@@ -111,9 +112,22 @@ def accepted_by_gemini(body: bytes) -> None:
     _gemini().model_validate_json(body)
 
 
+class _Trusting(Thoughts):
+    """Takes any signature: the recordings' are of other vendors' models."""
+
+    def holds(self, signature: str, text: str) -> bool:
+        return bool(signature)
+
+
+def accepted_by_bedrock(body: bytes) -> None:
+    """The strict fake, which is written from the service's own model, takes the body."""
+    check_request(orjson.loads(body), "us.anthropic.claude-sonnet-4-5-20250929-v1:0", _Trusting())
+
+
 ACCEPTED = {
     "openai": accepted_by_openai,
     "anthropic": accepted_by_anthropic,
     "gemini": accepted_by_gemini,
     "cohere": accepted_by_cohere,
+    "bedrock": accepted_by_bedrock,
 }

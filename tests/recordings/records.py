@@ -6,6 +6,7 @@ in a row (some fixtures hold a whole tool loop) gives one `Recording` for each.
 
 from __future__ import annotations
 
+import base64
 import functools
 import os
 from dataclasses import dataclass, replace
@@ -18,7 +19,10 @@ VARIABLE = "COMPATGW_RECORDINGS"
 REASON = f"set {VARIABLE} to the folder of recorded provider interactions"
 
 # The protocol that an interface of a vendor speaks.
-DIALECTS = {"chat": "openai", "messages": "anthropic", "generate": "gemini", "generate-stream": "gemini", "chat-v2": "cohere"}  # fmt: skip
+DIALECTS = {
+    "chat": "openai", "messages": "anthropic", "generate": "gemini", "generate-stream": "gemini", "chat-v2": "cohere",
+    "converse": "bedrock", "converse-stream": "bedrock",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,9 @@ def all_recordings() -> tuple[Recording, ...]:
 def _read(value: dict[str, Any]) -> Recording:
     answer = value["response"]
     stream = bool(value["stream"]) and answer["status"] < 400
-    if "body_text" in answer:
+    if "body_b64" in answer:
+        body = base64.b64decode(answer["body_b64"])
+    elif "body_text" in answer:
         body = answer["body_text"].encode()
     elif stream:  # an array of responses: the form without `alt=sse`, which the gateway never asks for
         body = b"".join(b"data: " + orjson.dumps(item) + b"\r\n\r\n" for item in answer["body_json"])

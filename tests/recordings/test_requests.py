@@ -29,6 +29,7 @@ MODELS = {
     "anthropic": ("claude-sonnet-4-5", "claude-opus-4-6", "claude-sonnet-5-5"),
     "gemini": ("gemini-2.0-flash", "gemini-2.5-flash", "gemini-3-pro-preview"),
     "cohere": ("command-a-03-2025", "command-a-reasoning-08-2025", "command-r-08-2024"),
+    "bedrock": ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "us.amazon.nova-lite-v1:0", "openai.gpt-oss-120b-1:0"),
 }
 
 DIALECTS = ("openai", *MODELS)

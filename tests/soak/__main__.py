@@ -16,6 +16,7 @@ from typing import NoReturn
 from tests.bench.processes import BenchError
 from tests.soak.crash import run_crash
 from tests.soak.disconnects import run_disconnects
+from tests.soak.gigabyte import run_gigabyte
 from tests.soak.kill import run_kill
 from tests.soak.limits import run_limits
 from tests.soak.outage import run_outage
@@ -35,6 +36,7 @@ RUNS: Mapping[str, Callable[[Verdict, Options], Coroutine[None, None, None]]] = 
         "crash": run_crash,
         "disconnects": run_disconnects,
         "wall": run_wall,
+        "gigabyte": run_gigabyte,
     }
 )
 

@@ -174,7 +174,7 @@ async def test_without_any_provider_the_gateway_is_alive_but_not_ready() -> None
         ("POST", "/healthz", 405, "method_not_allowed"),
         ("OPTIONS", "/v1/chat/completions", 405, "method_not_allowed"),
         ("GET", "/", 404, "unknown_endpoint"),
-        ("POST", "/v1/embeddings", 404, "unknown_endpoint"),
+        ("POST", "/v1/batches", 404, "unknown_endpoint"),
         ("GET", "/v1/files", 404, "unknown_endpoint"),
         ("GET", "/claude", 404, "unknown_endpoint"),
         ("GET", "/claude/v1", 404, "unknown_endpoint"),

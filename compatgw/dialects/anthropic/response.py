@@ -16,7 +16,7 @@ import orjson
 
 from compatgw.dialects import failure, ids
 from compatgw.dialects.anthropic import thoughts
-from compatgw.dialects.anthropic.fence import Fence
+from compatgw.dialects.fence import Fence
 from compatgw.dialects.base import Answer
 from compatgw.errors import UpstreamFailure
 

@@ -18,7 +18,7 @@ import orjson
 from compatgw.dialects import failure
 from compatgw.dialects.anthropic import thoughts
 from compatgw.dialects.anthropic.calls import Calls
-from compatgw.dialects.anthropic.fence import Fence
+from compatgw.dialects.fence import Fence
 from compatgw.dialects.anthropic.response import (
     TIERS,
     annotations_of,

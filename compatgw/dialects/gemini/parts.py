@@ -103,8 +103,13 @@ def _inline(found: media.Media) -> dict[str, Any]:
     return {"inlineData": {"mimeType": found.media_type, "data": found.data}}
 
 
+def fetches(url: str, traits: Traits) -> bool:
+    """True for a link that Gemini follows by itself."""
+    return _OWN.fullmatch(url) is not None or (traits.links and url.startswith("https://"))
+
+
 def _referred(url: str, declared: Any, where: str, left: Leftovers, traits: Traits) -> dict[str, Any]:
-    if not _OWN.fullmatch(url) and not (traits.links and url.startswith("https://")):
+    if not fetches(url, traits):
         raise left.refusal(where, "Links are not fetched for this model; send the bytes as a base64 data URL.")
     data = {"fileUri": url}
     suffix = url.partition("?")[0].rpartition(".")[2].lower()

@@ -10,10 +10,29 @@ from __future__ import annotations
 
 from compatgw.dialects import failure
 from compatgw.dialects.base import ChatCodec, Dialect
+from compatgw.dialects.openai.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
+from compatgw.dialects.openai.completions import COMPLETIONS
+from compatgw.dialects.openai.embeddings import EMBEDDINGS
+from compatgw.dialects.openai.images import EDITS, IMAGES
+from compatgw.dialects.openai.moderations import MODERATIONS
 from compatgw.dialects.openai.request import encode
+from compatgw.dialects.openai.rerank import RERANK
 from compatgw.dialects.openai.response import decode
+from compatgw.dialects.openai.responses import RESPONSES
 from compatgw.dialects.openai.stream import OpenAIStream
 
-DIALECT = Dialect("openai", chat=ChatCodec(encode=encode, decode=decode, stream=OpenAIStream, error=failure.from_body))
+DIALECT = Dialect(
+    "openai",
+    chat=ChatCodec(encode=encode, decode=decode, stream=OpenAIStream, error=failure.from_body),
+    embeddings=EMBEDDINGS,
+    images=IMAGES,
+    edits=EDITS,
+    speech=SPEECH,
+    transcriptions=TRANSCRIPTIONS,
+    translations=TRANSLATIONS,
+    moderations=MODERATIONS,
+    rerank=RERANK,
+    native={"responses": RESPONSES, "completions": COMPLETIONS},
+)
 
 __all__ = ["DIALECT"]

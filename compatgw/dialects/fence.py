@@ -1,6 +1,6 @@
 """Takes the code fence off an answer that was to be bare JSON, piece by piece.
 
-What does not live here: how such an answer is asked for (`request.py`).
+What does not live here: how such an answer is asked for (each dialect's `request.py`).
 """
 
 from __future__ import annotations

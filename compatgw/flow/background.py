@@ -1,0 +1,313 @@
+"""Responses that are worked on in the background: told at once as `queued`, and looked at later.
+
+    begin      keeps the queued response, and starts the work as a task of its own, which no client's leaving ends
+    retrieve   as it is by now; failed, when whoever worked on it died
+    follow     its events: those there are, and those that come, from behind any number
+    cancel     ends it, wherever it is worked on
+
+The work of one process is seen by all that share what is kept: a mark says that it is alive, and the worker looks
+every few seconds whether somebody cancelled it. Events go out live where the work is done; elsewhere they come
+together at the end.
+
+What does not live here: keeping (`conversations.py`), the call itself (`run.py`), routes (`web/`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from compatgw.errors import GatewayError, InvalidRequest, Overloaded, RequestTooLarge
+from compatgw.flow.call import EVENTS, JSON, ClientGone
+from compatgw.flow.conversations import name_of
+from compatgw.state.base import CountersLost
+from compatgw.surfaces.responses.stored import WORKING, Kept, entry, number_of, replay
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from compatgw.flow.call import Client, Headers
+    from compatgw.flow.conversations import Conversations
+    from compatgw.flow.tasks import Tasks
+    from compatgw.surfaces.base import Parsed
+    from compatgw.surfaces.responses import ResponsesFace
+
+    Work = Callable[[Client], Awaitable[None]]
+    """The call: answers to a client, or raises `GatewayError` before it has told it anything."""
+
+Json = dict[str, Any]
+
+_log = logging.getLogger("compatgw")
+_PROVIDER = "X-Provider"
+
+
+class Collected:
+    """A client that keeps what it is told, for those who ask later.
+
+    Args:
+        limit: Bytes; of a larger answer it wants no more.
+
+    Attributes:
+        body: The whole answer, b"" for a stream.
+        frames: The events of a stream.
+        provider: Who answered.
+        over: Nothing more comes.
+        too_large: It was over the limit.
+    """
+
+    __slots__ = ("_limit", "_news", "_size", "body", "frames", "over", "provider", "too_large")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._size = 0
+        self._news = asyncio.Event()
+        self.body = b""
+        self.frames: list[bytes] = []
+        self.provider = ""
+        self.over = False
+        self.too_large = False
+
+    async def answer(self, status: int, headers: Headers, body: bytes, kind: str = JSON) -> None:
+        """A complete answer."""
+        self._about(headers)
+        self._grow(len(body))
+        self.body = body
+
+    async def begin(self, headers: Headers, kind: str = EVENTS) -> None:
+        """A stream begins."""
+        self._about(headers)
+
+    async def write(self, data: bytes) -> None:
+        """Whole events of a stream."""
+        self._grow(len(data))
+        self.frames += [frame + b"\n\n" for frame in data.split(b"\n\n") if frame]
+        self._tell()
+
+    async def end(self) -> None:
+        """The stream is over."""
+
+    async def cut(self) -> None:
+        """The stream broke off."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+        self.over = True
+        self._tell()
+
+    async def news(self) -> None:
+        """Waits for more; returns at once when nothing more comes."""
+        if not self.over:
+            await self._news.wait()
+
+    def _about(self, headers: Headers) -> None:
+        self.provider = next((value for name, value in headers if name == _PROVIDER), "")
+
+    def _grow(self, size: int) -> None:
+        self._size += size
+        if self._size > self._limit:
+            self.too_large = True
+            raise ClientGone
+
+    def _tell(self) -> None:
+        news, self._news = self._news, asyncio.Event()
+        news.set()
+
+
+class Background:
+    """What is worked on, by this process and others.
+
+    Args:
+        conversations: Where responses are kept.
+        tasks: Owns the work.
+    """
+
+    __slots__ = ("_kept", "_tasks", "_working")
+
+    def __init__(self, conversations: Conversations, tasks: Tasks) -> None:
+        self._kept = conversations
+        self._tasks = tasks
+        # What this process works on, by the name under which it is kept.
+        self._working: dict[str, tuple[Collected, asyncio.Task[None]]] = {}
+
+    async def begin(self, owner: str, parsed: Parsed, face: ResponsesFace, work: Work) -> Json:
+        """Starts the work; the response as its client is told at once.
+
+        Raises:
+            Overloaded: It cannot be kept now, so nobody could retrieve it.
+            RequestTooLarge: It is too large to be kept.
+        """
+        queued = face.queued()
+        name = name_of(owner, queued["id"])
+        await self._live(name)
+        if not await self._kept.keep(owner, entry(parsed, queued)):
+            if self._kept.values.state.startswith("lost"):
+                raise _lost()
+            raise RequestTooLarge(
+                f"This conversation is too large to be worked on in the background: {self._kept.settings.max_entry} "
+                "bytes is the most that is kept. Send it without 'background'.",
+                param="background",
+            )
+        client = Collected(self._kept.settings.max_entry)
+        call = self._tasks.start(_called(work, client))
+        self._working[name] = (client, call)
+        self._tasks.start(self._work(owner, name, parsed, face, client, call))
+        return queued
+
+    async def retrieve(self, owner: str, id: str) -> Kept:
+        """A response as it is by now.
+
+        Raises:
+            NotFound, Overloaded: As `Conversations.find`.
+        """
+        kept = await self._kept.find(owner, id)
+        if kept.response["status"] not in WORKING:
+            return kept
+        name = name_of(owner, id)
+        if name in self._working:
+            return kept._replace(response={**kept.response, "status": "in_progress"})
+        if await self._is_alive(name):
+            return kept
+        # It may have been done between the two looks.
+        kept = await self._kept.find(owner, id)
+        if kept.response["status"] not in WORKING:
+            return kept
+        error = {"code": "server_error", "message": "Whoever worked on this response died. Send the request again."}
+        return kept._replace(response={**kept.response, "status": "failed", "error": error})
+
+    async def follow(self, owner: str, id: str, after: int = -1) -> AsyncIterator[bytes]:
+        """Frames of a response from behind event `after`, until it is over.
+
+        Raises:
+            NotFound, Overloaded: As `Conversations.find`, with the first frame.
+        """
+        kept = await self.retrieve(owner, id)
+        found = self._working.get(name_of(owner, id))
+        if found is not None:
+            place, client = 0, found[0]
+            while True:
+                frames, place = client.frames[place:], len(client.frames)
+                if told := b"".join(frame for frame in frames if number_of(frame) > after):
+                    yield told
+                if place < len(client.frames):
+                    continue
+                if client.over:
+                    break
+                await client.news()
+            if client.frames:
+                return
+            kept = await self.retrieve(owner, id)
+        while kept.response["status"] in WORKING:
+            kept = await self.retrieve(owner, id)
+            if kept.response["status"] in WORKING:
+                await asyncio.sleep(self._kept.settings.poll)
+        yield replay(kept, after)
+
+    async def cancel(self, owner: str, id: str) -> Json:
+        """The response, which is worked on no more.
+
+        Raises:
+            NotFound, Overloaded: As `Conversations.find`.
+            InvalidRequest: It was never in the background.
+        """
+        kept = await self.retrieve(owner, id)
+        if not kept.response.get("background"):
+            raise InvalidRequest(
+                "Only a response in the background can be cancelled. Close the connection to end another.", param="id"
+            )
+        if kept.response["status"] not in WORKING:
+            return dict(kept.response)
+        cancelled = {**kept.response, "status": "cancelled"}
+        if not await self._kept.keep(owner, kept._replace(response=cancelled)):
+            raise _lost()
+        found = self._working.get(name_of(owner, id))
+        if found is not None:
+            found[1].cancel()
+        return cancelled
+
+    # --- the work --------------------------------------------------------------------------------
+
+    async def _work(
+        self, owner: str, name: str, parsed: Parsed, face: ResponsesFace, client: Collected, call: asyncio.Task[None]
+    ) -> None:
+        """Looks after the call, and keeps what it came to."""
+        id = face.queued()["id"]
+        try:
+            while not (await asyncio.wait([call], timeout=self._kept.settings.poll))[0]:
+                with contextlib.suppress(CountersLost):
+                    await self._live(name)
+                if await self._cancelled(owner, id):
+                    call.cancel()
+            if not await self._cancelled(owner, id):
+                await self._done(owner, parsed, face, client, call)
+        finally:
+            call.cancel()
+            self._working.pop(name, None)
+            client.close()
+            with contextlib.suppress(CountersLost):
+                await self._kept.values.drop(_mark(name))
+
+    async def _done(
+        self, owner: str, parsed: Parsed, face: ResponsesFace, client: Collected, call: asyncio.Task[None]
+    ) -> None:
+        failure = None if call.cancelled() else call.exception()
+        response: Json
+        if client.too_large:
+            response = face.broken(_too_large(self._kept.settings.max_entry))
+        elif isinstance(failure, GatewayError):
+            response = face.broken(failure)
+        elif failure is not None or call.cancelled():
+            _log.error("A call in the background failed inside the gateway.", exc_info=failure)
+            response = face.broken(GatewayError("The gateway failed. Send the request again."))
+        elif client.frames:
+            response = orjson.loads(client.frames[-1].partition(b"data: ")[2])["response"]
+        else:
+            response = orjson.loads(client.body)
+        provider = client.provider if face.passes else ""
+        done = response["status"] in ("completed", "incomplete")
+        events = b"".join(client.frames) if not client.too_large else b""
+        if not await self._kept.keep(owner, entry(parsed, response, provider=provider, events=events)) and done:
+            broken = face.broken(_too_large(self._kept.settings.max_entry))
+            await self._kept.keep(owner, entry(parsed, broken))
+
+    async def _cancelled(self, owner: str, id: str) -> bool:
+        """True when somebody cancelled it, or deleted it."""
+        try:
+            kept = await self._kept.find(owner, id)
+        except Overloaded:
+            return False
+        except GatewayError:
+            return True
+        return bool(kept.response["status"] == "cancelled")
+
+    async def _live(self, name: str) -> None:
+        try:
+            await self._kept.values.put(_mark(name), b"1", self._kept.settings.alive)
+        except CountersLost:
+            raise _lost() from None
+
+    async def _is_alive(self, name: str) -> bool:
+        try:
+            return await self._kept.values.get(_mark(name)) is not None
+        except CountersLost:
+            raise _lost() from None
+
+
+async def _called(work: Work, client: Collected) -> None:
+    with contextlib.suppress(ClientGone):
+        await work(client)
+
+
+def _mark(name: str) -> str:
+    return f"{name}:alive"
+
+
+def _lost() -> Overloaded:
+    return Overloaded("What this gateway keeps of responses cannot be reached. Try again.", retry_after=5)
+
+
+def _too_large(most: int) -> GatewayError:
+    return RequestTooLarge(f"The answer is too large to be kept: {most} bytes is the most. Ask for a stream instead.")

@@ -1,0 +1,436 @@
+"""Responses that are kept: whose they are, how long, and how they are worked on in the background."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+import pytest
+
+from compatgw.dialects.base import Answer
+from compatgw.errors import GatewayError, InvalidRequest, NotFound, Overloaded, RequestTooLarge, UpstreamFailure
+from compatgw.flow.background import Background
+from compatgw.flow.conversations import Conversations, Keeping, name_of
+from compatgw.flow.tasks import Tasks
+from compatgw.state.base import CountersLost
+from compatgw.state.memory import MemoryCounters
+from compatgw.surfaces.base import Parsed, View
+from compatgw.surfaces.responses import ResponsesFace, parse
+from compatgw.surfaces.responses.stored import entry, page
+
+if TYPE_CHECKING:
+    from compatgw.flow.call import Client
+    from compatgw.wire.chat import ChatCompletion
+
+OWNER = "team a"
+
+
+class Lost:
+    """What is kept cannot be reached."""
+
+    state = "lost: the server is away"
+
+    async def get(self, name: str) -> bytes | None:
+        """Nothing."""
+        raise CountersLost("away")
+
+    async def put(self, name: str, value: bytes, ttl: float, *, only_new: bool = False) -> bool:
+        """Nothing."""
+        raise CountersLost("away")
+
+    async def drop(self, *names: str) -> None:
+        """Nothing."""
+        raise CountersLost("away")
+
+
+class Empty(MemoryCounters):
+    """Counters of this process alone while the shared ones are lost."""
+
+    @property
+    def state(self) -> str:
+        """As they say it."""
+        return "lost: local limits"
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def asked(**members: Any) -> Parsed:
+    """A request."""
+    return parse(orjson.dumps({"model": "m", "input": "hi", **members}))
+
+
+def face_of(parsed: Parsed, word: str = "w1") -> ResponsesFace:
+    """A face for it."""
+    return ResponsesFace(parsed, View(word, 9))
+
+
+def said(text: str) -> Answer:
+    """A whole answer."""
+    message = {"role": "assistant", "content": text, "refusal": None}
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+    return Answer(
+        cast(
+            "ChatCompletion", {"id": "c", "object": "chat.completion", "created": 1, "model": "up", "choices": [choice]}
+        )
+    )
+
+
+async def kept(
+    conversations: Conversations, parsed: Parsed | None = None, word: str = "w1", text: str = "Hello"
+) -> str:
+    """The id of a response that was kept."""
+    parsed = parsed or asked()
+    face = face_of(parsed, word)
+    await conversations.settle(OWNER, parsed, face, "up", said(text))
+    return f"resp_{word}"
+
+
+# --- keeping ---------------------------------------------------------------------------------
+
+
+async def test_a_response_is_kept_with_its_conversation() -> None:
+    """What was asked, each item with an id, and what was said."""
+    conversations = Conversations(MemoryCounters())
+    found = await conversations.find(OWNER, await kept(conversations))
+    assert found.response["status"] == "completed"
+    assert [item["id"] for item in found.inputs] == ["msg_cgww1in00"]
+    assert [item["role"] for item in found.items] == ["user", "assistant"]
+
+
+async def test_a_conversation_is_flat() -> None:
+    """The third turn is one look, even when the first two are gone."""
+    conversations = Conversations(MemoryCounters())
+    first = await kept(conversations)
+    parsed = await conversations.resolved(OWNER, asked(previous_response_id=first, input="and?"))
+    second = await kept(conversations, parsed, "w2", "More")
+    await conversations.drop(OWNER, first)
+    third = await conversations.resolved(OWNER, asked(previous_response_id=second, input="so?"))
+    assert [message["content"] for message in third.request["messages"]] == ["hi", "Hello", "and?", "More", "so?"]
+    assert [item["content"][0]["text"] for item in (await conversations.find(OWNER, second)).inputs] == ["and?"]
+
+
+async def test_nobody_else_has_it() -> None:
+    """Neither by its id, nor to go on with, nor to delete."""
+    conversations = Conversations(MemoryCounters())
+    id = await kept(conversations)
+    for owner in ("team b", "name a"):
+        with pytest.raises(NotFound):
+            await conversations.find(owner, id)
+        with pytest.raises(NotFound):
+            await conversations.drop(owner, id)
+        with pytest.raises(NotFound) as caught:
+            await conversations.resolved(owner, asked(previous_response_id=id))
+        assert (caught.value.param, caught.value.status) == ("previous_response_id", 404)
+    assert await conversations.find(OWNER, id)
+
+
+async def test_names_cannot_be_forged() -> None:
+    """An owner and an id that run together are another name."""
+    assert name_of("a", "b c") != name_of("a b", "c")
+    assert name_of('a","b', "c") != name_of("a", 'b","c')
+
+
+async def test_it_ends_with_its_time() -> None:
+    """After so many seconds it is unknown."""
+    clock = Clock()
+    conversations = Conversations(MemoryCounters(clock=clock), Keeping(keep=60))
+    id = await kept(conversations)
+    clock.now += 59
+    await conversations.find(OWNER, id)
+    clock.now += 2
+    with pytest.raises(NotFound, match="time is over"):
+        await conversations.find(OWNER, id)
+
+
+async def test_what_is_too_large_is_told_but_not_kept() -> None:
+    """And the client hears of it: `store` is false."""
+    conversations = Conversations(MemoryCounters(), Keeping(max_entry=2048))
+    parsed = asked(input="x" * 3000)
+    face = face_of(parsed)
+    answer = said("Hello")
+    await conversations.settle(OWNER, parsed, face, "up", answer)
+    assert orjson.loads(face.whole(answer))["store"] is False
+    with pytest.raises(NotFound):
+        await conversations.find(OWNER, "resp_w1")
+
+
+async def test_nothing_is_kept_that_is_not_to_be() -> None:
+    """`store: false` is told as such, too."""
+    values = MemoryCounters()
+    conversations = Conversations(values)
+    parsed = asked(store=False)
+    face = face_of(parsed)
+    await conversations.settle(OWNER, parsed, face, "up", said("Hello"))
+    assert orjson.loads(face.whole(said("Hello")))["store"] is False
+    assert await values.get(name_of(OWNER, "resp_w1")) is None
+
+
+async def test_while_it_is_lost_nothing_is_known() -> None:
+    """503 for who asks, also where this process's own memory stands in; an answer is told all the same."""
+    for values in (Lost(), Empty()):
+        conversations = Conversations(values)
+        with pytest.raises(Overloaded):
+            await conversations.find(OWNER, "resp_1")
+        with pytest.raises(Overloaded):
+            await conversations.resolved(OWNER, asked(previous_response_id="resp_1"))
+        with pytest.raises(Overloaded):
+            await conversations.drop(OWNER, "resp_1")
+    parsed = asked()
+    face = face_of(parsed)
+    await Conversations(Lost()).settle(OWNER, parsed, face, "up", said("Hello"))
+    assert orjson.loads(face.whole(said("Hello")))["store"] is False
+
+
+async def test_what_is_damaged_is_unknown() -> None:
+    """Bytes that were changed are no response."""
+    values = MemoryCounters()
+    conversations = Conversations(values)
+    id = await kept(conversations)
+    data = await values.get(name_of(OWNER, id))
+    assert data is not None
+    await values.put(name_of(OWNER, id), data[:-1] + b"!", 60)
+    with pytest.raises(NotFound):
+        await conversations.find(OWNER, id)
+
+
+@pytest.mark.parametrize("status", ["queued", "in_progress", "failed", "cancelled"])
+async def test_only_what_is_done_can_be_gone_on_with(status: str) -> None:
+    """Anything else is a 400 that says what to do."""
+    conversations = Conversations(MemoryCounters())
+    parsed = asked()
+    response = {**face_of(parsed).queued(), "status": status}
+    await conversations.keep(OWNER, entry(parsed, response))
+    with pytest.raises(InvalidRequest, match=status):
+        await conversations.resolved(OWNER, asked(previous_response_id="resp_w1"))
+
+
+async def test_an_upstreams_output_is_kept_with_its_author() -> None:
+    """So that another one is not sent what it cannot read; items that are broken are not kept."""
+    conversations = Conversations(MemoryCounters())
+    parsed = asked()
+    output = [
+        {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": None},
+        {"type": "message", "id": "msg_1", "role": "assistant", "content": None},
+        "odd",
+    ]
+    body = {"id": "resp_up", "object": "response", "status": "completed", "output": output}
+    answer = Answer(said("x").completion, native=orjson.dumps(body))
+    await conversations.settle(OWNER, parsed, face_of(parsed), "up", answer)
+    found = await conversations.find(OWNER, "resp_up")
+    assert found.items[1:] == ({"type": "reasoning", "id": "rs_1", "summary": [], "gateway_origin": "up"},)
+    assert found.response == body
+
+
+# --- pages -----------------------------------------------------------------------------------
+
+ITEMS = [{"id": f"msg_{number}"} for number in range(5)]
+
+
+def ids(**query: str) -> tuple[list[str], bool]:
+    """Ids on a page, and whether there are more."""
+    found = page(ITEMS, query)
+    assert found["first_id"] == (found["data"][0]["id"] if found["data"] else None)
+    assert found["last_id"] == (found["data"][-1]["id"] if found["data"] else None)
+    return [item["id"] for item in found["data"]], found["has_more"]
+
+
+def test_pages_of_input() -> None:
+    """The latest first, unless asked; each goes on behind the last."""
+    assert ids() == (["msg_4", "msg_3", "msg_2", "msg_1", "msg_0"], False)
+    assert ids(order="asc", limit="2") == (["msg_0", "msg_1"], True)
+    assert ids(order="asc", limit="2", after="msg_1") == (["msg_2", "msg_3"], True)
+    assert ids(order="asc", after="msg_4") == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("query", "param"),
+    [({"limit": "0"}, "limit"), ({"limit": "101"}, "limit"), ({"limit": "x"}, "limit"), ({"order": "up"}, "order"),
+     ({"after": "msg_9"}, "after"), ({"limit": "9" * 5000}, "limit")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_page(query: dict[str, str], param: str) -> None:
+    """400 with the name of the parameter."""
+    with pytest.raises(InvalidRequest) as caught:
+        page(ITEMS, query)
+    assert caught.value.param == param
+
+
+# --- the background --------------------------------------------------------------------------
+
+
+class Desk:
+    """A process that works in the background, and calls that it can be told to end."""
+
+    def __init__(self, values: Any = None, **settings: Any) -> None:
+        self.tasks = Tasks()
+        self.conversations = Conversations(values or MemoryCounters(), Keeping(poll=0.01, **settings))
+        self.background = Background(self.conversations, self.tasks)
+        self.go = asyncio.Event()
+        self.began = asyncio.Event()
+        self.ended = ""
+        self.parsed = asked(background=True)
+
+    async def begin(self, outcome: Any = "Hello", word: str = "w1") -> str:
+        """The id of a response that is worked on until `go`."""
+        face = face_of(self.parsed, word)
+
+        async def work(client: Client) -> None:
+            self.began.set()
+            try:
+                await self.go.wait()
+            except asyncio.CancelledError:
+                self.ended = "cancelled"
+                raise
+            if isinstance(outcome, BaseException):
+                raise outcome
+            await client.answer(200, (("X-Provider", "up"),), face.whole(said(outcome)))
+
+        told = await self.background.begin(OWNER, self.parsed, face, work)
+        assert (told["status"], told["background"]) == ("queued", True)
+        await self.began.wait()
+        return str(told["id"])
+
+    async def status(self, id: str) -> str:
+        """As it is retrieved."""
+        return str((await self.background.retrieve(OWNER, id)).response["status"])
+
+
+async def test_work_in_the_background() -> None:
+    """Queued, in progress, completed; everybody who shares what is kept sees it."""
+    values = MemoryCounters()
+    one, other = Desk(values), Desk(values)
+    id = await one.begin()
+    assert await one.status(id) == "in_progress"
+    assert await other.status(id) in ("queued", "in_progress")
+    one.go.set()
+    await one.tasks.aclose()
+    assert await one.status(id) == await other.status(id) == "completed"
+    found = await other.background.retrieve(OWNER, id)
+    assert found.response["output"][0]["content"][0]["text"] == "Hello"
+    again = await other.conversations.resolved(OWNER, asked(previous_response_id=id))
+    assert len(again.request["messages"]) == 3
+
+
+async def test_a_call_that_fails_in_the_background() -> None:
+    """Its error is the response's; a fault of our own does not show what it was."""
+    desk = Desk()
+    desk.go.set()
+    first = await desk.begin(UpstreamFailure("The upstream fell over."), "w1")
+    second = await desk.begin(ValueError("secret"), "w2")
+    await desk.tasks.aclose()
+    found = (await desk.background.retrieve(OWNER, first)).response
+    assert (found["status"], found["error"]["code"]) == ("failed", "upstream_error")
+    found = (await desk.background.retrieve(OWNER, second)).response
+    assert found["status"] == "failed"
+    assert "secret" not in orjson.dumps(found).decode()
+
+
+async def test_cancelling() -> None:
+    """Ends the call, here or elsewhere, and stays; what is done stays done."""
+    values = MemoryCounters()
+    for elsewhere in (False, True):
+        desk = Desk(values)
+        other = Desk(values) if elsewhere else desk
+        word = f"c{elsewhere:d}"
+        id = await desk.begin(word=word)
+        told = await other.background.cancel(OWNER, id)
+        assert told["status"] == "cancelled"
+        await desk.tasks.aclose()
+        assert desk.ended == "cancelled"
+        assert await desk.status(id) == "cancelled"
+        assert (await other.background.cancel(OWNER, id))["status"] == "cancelled"
+
+
+async def test_deleting_ends_the_work() -> None:
+    """Nobody could retrieve it."""
+    desk = Desk()
+    id = await desk.begin()
+    await desk.conversations.drop(OWNER, id)
+    await desk.tasks.aclose()
+    assert desk.ended == "cancelled"
+    with pytest.raises(NotFound):
+        await desk.status(id)
+
+
+async def test_work_whose_process_died_has_failed() -> None:
+    """As soon as nothing was heard of it for a while."""
+    clock = Clock()
+    values = MemoryCounters(clock=clock)
+    desk = Desk(values, alive=30)
+    face = face_of(desk.parsed)
+    await desk.conversations.keep(OWNER, entry(desk.parsed, face.queued()))
+    await values.put(f"{name_of(OWNER, 'resp_w1')}:alive", b"1", 30)
+    assert await desk.status("resp_w1") == "queued"
+    clock.now += 31
+    found = (await desk.background.retrieve(OWNER, "resp_w1")).response
+    assert (found["status"], found["error"]["code"]) == ("failed", "server_error")
+
+
+async def test_an_answer_that_is_too_large_has_failed() -> None:
+    """Nobody could retrieve it; a question that is too large is refused at once."""
+    desk = Desk(max_entry=4096)
+    desk.go.set()
+    id = await desk.begin("x" * 5000)
+    await desk.tasks.aclose()
+    found = (await desk.background.retrieve(OWNER, id)).response
+    assert (found["status"], found["error"]["code"]) == ("failed", "request_too_large")
+    desk.parsed = asked(background=True, input="x" * 5000)
+    with pytest.raises(RequestTooLarge):
+        await desk.begin(word="w2")
+
+
+async def test_nothing_begins_while_nothing_can_be_kept() -> None:
+    """503: nobody could ever retrieve it."""
+    desk = Desk(Lost())
+    with pytest.raises(Overloaded):
+        await desk.begin()
+    assert not desk.began.is_set()
+
+
+async def test_following_a_stream_as_it_comes() -> None:
+    """Live where it is worked on, from any event; elsewhere when it is done; always the same events."""
+    values = MemoryCounters()
+    desk, other = Desk(values), Desk(values)
+    face = face_of(desk.parsed)
+    frames = [b'event: a\ndata: {"type":"a","sequence_number":%d}\n\n' % number for number in range(3)]
+    last = {**face.queued(), "status": "completed"}
+    frames.append(b"event: z\ndata: " + orjson.dumps({"type": "z", "sequence_number": 3, "response": last}) + b"\n\n")
+
+    async def work(client: Client) -> None:
+        await client.begin(())
+        await client.write(frames[0] + frames[1])
+        await desk.go.wait()
+        await client.write(frames[2])
+        await client.write(frames[3])
+        await client.end()
+
+    told = await desk.background.begin(OWNER, desk.parsed, face, work)
+    reader = desk.background.follow(OWNER, told["id"])
+    assert await anext(reader) == frames[0] + frames[1]
+    late = asyncio.create_task(_all(desk.background.follow(OWNER, told["id"], 0)))
+    far = asyncio.create_task(_all(other.background.follow(OWNER, told["id"], 1)))
+    await asyncio.sleep(0)
+    desk.go.set()
+    assert b"".join([part async for part in reader]) == frames[2] + frames[3]
+    assert await late == b"".join(frames[1:])
+    assert await far == b"".join(frames[2:])
+    await desk.tasks.aclose()
+    assert await _all(desk.background.follow(OWNER, told["id"], 2)) == frames[3]
+
+
+async def _all(frames: Any) -> bytes:
+    return b"".join([part async for part in frames])
+
+
+async def test_following_what_nobody_has() -> None:
+    """Is a 404 before the first byte."""
+    with pytest.raises(GatewayError):
+        await anext(Desk().background.follow(OWNER, "resp_0"))
