@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import time
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from ipaddress import ip_network
@@ -96,11 +95,13 @@ class Means:
 
     Attributes:
         clock: Seconds since 1970.
+        monotonic: Seconds of a clock that never goes back.
         ids: Makes a new word at each call.
         random: A number from 0 to below 1 at each call.
     """
 
     clock: Callable[[], float]
+    monotonic: Callable[[], float]
     ids: Callable[[], str]
     random: Callable[[], float]
 
@@ -145,7 +146,7 @@ def house_of(
         idempotency=Idempotency(counters, settings.idempotency, means.ids),
         version=version_of(settings),
         clock=means.clock,
-        monotonic=time.monotonic,
+        monotonic=means.monotonic,
         ids=means.ids,
         random=means.random,
     )

@@ -91,6 +91,7 @@ class Gateway:
             to refuse; decides instead of keys.
         http_client: An `httpx.AsyncClient` or `httpx2.AsyncClient` that all calls to upstreams go through.
         clock: Seconds since 1970.
+        monotonic: Seconds of a clock that never goes back; latencies are measured with it.
         random: Where random ids come from, for runs that must repeat.
         ids: Makes a new word at each call; overrides `random`.
         environ: The environment. Default: the process's own.
@@ -107,6 +108,7 @@ class Gateway:
         authenticate: Authenticate | None = None,
         http_client: httpx.AsyncClient | httpx2.AsyncClient | None = None,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
         random: random_module.Random | None = None,
         ids: Callable[[], str] | None = None,
         environ: Mapping[str, str] | None = None,
@@ -120,6 +122,7 @@ class Gateway:
         chat.validator()
         means = assembly.Means(
             clock=clock,
+            monotonic=monotonic,
             ids=ids or _ids(random),
             random=(random or random_module.Random(secrets.randbits(256))).random,
         )

@@ -57,6 +57,7 @@ class ImageQuirks:
         rename: Our name to its, for members that only differ in name.
         stream: Streams images, where the model does.
         edits: How images to be edited are sent: in a `form`, or as data URLs in `json`. `none`: it edits nothing.
+        chat: It makes images in chat alone, one at a time; `edits` is `json` then.
     """
 
     size: Literal["size", "pixels", "ratio"] = "size"
@@ -67,6 +68,7 @@ class ImageQuirks:
     rename: Mapping[str, str] = field(default_factory=_empty)
     stream: bool = True
     edits: Literal["form", "json", "none"] = "form"
+    chat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

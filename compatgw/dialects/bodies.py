@@ -13,8 +13,12 @@ from compatgw.dialects import failure
 from compatgw.errors import UpstreamFailure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from compatgw.dialects.base import Target
     from compatgw.wire.chat import Usage
+
+    Refusal = Callable[[int, Mapping[str, str], bytes, Target], UpstreamFailure]
 
 
 def where(target: Target) -> str:
@@ -64,6 +68,18 @@ def usage(read: Any, total: Any = None) -> Usage | None:
         return None
     prompt = whole or 0 if prompt is None else prompt
     return {"prompt_tokens": prompt, "completion_tokens": 0, "total_tokens": max(prompt, whole or 0)}
+
+
+def blaming(error: Refusal, member: str) -> Refusal:
+    """`error` of requests without messages: what is too long for a model is `member`."""
+
+    def judged(status: int, headers: Mapping[str, str], body: bytes, target: Target) -> UpstreamFailure:
+        found = error(status, headers, body, target)
+        if found.param == "messages":
+            found.param = member
+        return found
+
+    return judged
 
 
 def _whole(value: Any) -> int | None:

@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from compatgw.dialects import media
 from compatgw.dialects.base import Result
-from compatgw.errors import InvalidRequest
+from compatgw.errors import Blame, InvalidRequest, UpstreamRejected
 from compatgw.wire.images import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from compatgw.dialects.base import Target
     from compatgw.wire.chat import Usage
     from compatgw.wire.images import Image, ImagesAnswer, ImageUsage
 
 # A number beyond what JSON carries exactly is nonsense.
 _MOST = 2**53
 _HEAD = 12
+_SAID = 1000
 # Pixels of the longer side up to which a grade will do.
 _GRADES = (("1K", 1536), ("2K", 3072), ("4K", 2**31))
 
@@ -93,6 +95,19 @@ def result(answer: ImagesAnswer) -> Result:
     )
 
 
+def refused(why: str, target: Target) -> UpstreamRejected:
+    """The failure of a request that was answered with words, or a filter's word, instead of an image (to be raised)."""
+    said = f" It says: {why[:_SAID].strip()}" if why.strip() else ""
+    return UpstreamRejected(
+        f"{target.provider} (model '{target.model}') made no image.{said} Change the prompt.",
+        blame=Blame.CALLER,
+        upstream_status=200,
+        status=400,
+        param="prompt",
+        code="content_blocked",
+    )
+
+
 def join(results: Sequence[Result]) -> Result:
     """The answers to parts of one request as one: all images in order, usage added up, the rest as the first has it.
 
@@ -140,18 +155,23 @@ def usage(value: Any) -> ImageUsage | None:
         "output_tokens": completion or 0,
         "total_tokens": max(total, _first(value, "total_tokens") or 0),
     }
-    for sent_as, names in (
-        ("input_tokens_details", ("input_tokens_details", "prompt_tokens_details")),
-        ("output_tokens_details", ("output_tokens_details", "completion_tokens_details")),
+    for name, other, count in (
+        ("input_tokens", "prompt_tokens", prompt),
+        ("output_tokens", "completion_tokens", completion),
     ):
-        found: Mapping[str, Any] = next((value[name] for name in names if isinstance(value.get(name), dict)), {})
-        details = {name: count for name in found if (count := _first(found, name)) is not None}
-        if sent_as == "input_tokens_details":
-            # OpenAI's SDK has both of them in its type.
-            details = {"text_tokens": 0, "image_tokens": 0, **details}
-        if details:
-            out[sent_as] = details
+        found = next(
+            (value[key] for key in (f"{name}_details", f"{other}_details") if isinstance(value.get(key), dict)), None
+        )
+        # OpenAI's SDK wants those of the input in any case, and both kinds where there are any.
+        if found is not None or name == "input_tokens":
+            out[f"{name}_details"] = _details(found or {}, count or 0)
     return cast("ImageUsage", out)
+
+
+def _details(value: Mapping[str, Any], total: int) -> dict[str, int]:
+    told = {name: count for name in value if (count := _first(value, name)) is not None}
+    seen = told.get("image_tokens", 0)
+    return {"text_tokens": max(0, total - seen), "image_tokens": seen, **told}
 
 
 def in_hub(usage: ImageUsage) -> Usage:

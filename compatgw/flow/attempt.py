@@ -98,6 +98,11 @@ class Live:
         self.type = reply.headers.get("content-type", "")
         self.sieve: Sieve | None = None
 
+    @property
+    def skipped(self) -> int:
+        """Events that were left out because nobody can read them."""
+        return self.sieve.skipped if self.sieve is not None else 0
+
     def when_ended(self, tell: Callable[[Ending], None]) -> None:
         """Tells how it ended, once."""
         self._ended = tell

@@ -15,6 +15,7 @@ What does not live here: one attempt (`attempt.py`), the decisions (`policy/retr
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from compatgw.policy.plan import Route
     from compatgw.upstream.client import Endpoint
 
+_log = logging.getLogger("compatgw")
 # Failures of one key that say nothing of the provider.
 _OF_THE_KEY = frozenset({Blame.CREDENTIAL, Blame.ACCOUNT, Blame.LIMIT})
 
@@ -167,13 +169,17 @@ class _Attempts:
         latency = house.monotonic() - began
         if isinstance(found, Live):
             # How a stream went is known at its end.
-            found.when_ended(lambda ending: self._ended(key, latency, ending))
+            live = found
+            live.when_ended(lambda ending: self._ended(live, key, latency, ending))
         else:
             house.health.answered(key, latency)
         return found
 
-    def _ended(self, key: str, latency: float, ending: Ending) -> None:
+    def _ended(self, live: Live, key: str, latency: float, ending: Ending) -> None:
         health = self._house.health
+        if live.skipped:
+            _log.warning("%s %d events of %s could not be read and were left out", self._call.id, live.skipped, key)
+            health.skipped(key, live.skipped)
         if ending == "whole":
             health.answered(key, latency)
         elif ending == "left":

@@ -40,6 +40,7 @@ class Sighting:
     Attributes:
         key: `provider/model`. name: The provider.
         calls: Calls that it answered or failed. errors: Calls that it failed.
+        skipped: Events of its streams that could not be read, and were left out.
         last_error_at: Seconds since 1970. last_error: Code of the last failure.
         breaker: As this process and those that it heard of saw it, without `calm`.
         vitals: The same for the planner, with latency and calls in flight.
@@ -52,6 +53,7 @@ class Sighting:
     name: str
     calls: int = 0
     errors: int = 0
+    skipped: int = 0
     last_error_at: float | None = None
     last_error: str | None = None
     breaker: Breaker = breaker.NEW
@@ -170,6 +172,10 @@ class Health:
             seen.last_error_at, seen.last_error = now, failure.code
         after = breaker.failed(seen.breaker, now, failure.blame, failure.retry_after, self._rules)
         self._update(seen, after)
+
+    def skipped(self, key: str, count: int) -> None:
+        """So many events of a stream could not be read, and were left out of its answer."""
+        self._of(key).skipped += count
 
     def compare(self, keys: Collection[str]) -> None:
         """Leaves out of these, all deployments of one model, those that fail much more than the others."""

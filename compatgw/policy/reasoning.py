@@ -267,6 +267,9 @@ def _without(request: ChatRequest, mine: Callable[[str], bool]) -> ChatRequest:
 
 
 def _cleaned(message: Any, google: bool, blocks: bool, mine: Callable[[str], bool]) -> Any:
+    # Nearly all messages of nearly all calls.
+    if not _carries(message) and not any(map(_carried, message.get("tool_calls") or ())):
+        return message
     out: dict[str, Any] = {**message}
     details = out.get("reasoning_details")
     if isinstance(details, list) and details:

@@ -61,11 +61,22 @@ ADDRESSES = ImageQuirks(
 )
 """Z.ai's: addresses alone, one image at a time, two words for quality."""
 
+IN_CHAT = ImageQuirks(
+    size="ratio",
+    ratios=("1:1", "2:3", "3:2", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"),
+    formats={"b64_json": "", "url": ""},
+    drop=_PAINTING | {"output_format"},
+    stream=False,
+    edits="json",
+    chat=True,
+)
+"""OpenRouter's: models show images in their messages, and there is no endpoint for images."""
+
 # Those of OpenAI's dialect that make images.
 _MAKE = frozenset(
     {
-        "openai", "azure", "azure-deployments", "together", "deepinfra", "xai", "nscale", "zai", "vllm", "sglang",
-        "ollama",
+        "openai", "azure", "azure-deployments", "together", "deepinfra", "xai", "nscale", "zai", "openrouter",
+        "vllm", "sglang", "ollama",
     }
 )  # fmt: skip
 

@@ -280,6 +280,7 @@ _ROWS = (
             reject=frozenset({"functions", "function_call"}),
             developer=True,
             tool_choice=_CHOICES,
+            images=images.IN_CHAT,
             reasoning_back="details",
             reasoning_field="reasoning",
         ),

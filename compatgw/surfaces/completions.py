@@ -140,7 +140,7 @@ def _texts(prompt: Any) -> list[str]:
         return [prompt]
     if isinstance(prompt[0], int):
         # About as many characters as so many tokens have.
-        return ["....".join("" for _ in range(len(prompt) + 1))]
+        return ["...." * len(prompt)]
     return [text for one in prompt for text in _texts(one)]
 
 

@@ -13,6 +13,8 @@ import asyncio
 import socket
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 _ENCODED = frozenset({"gzip", "x-gzip", "deflate"})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _STEP = 64 * 1024
+_LOOKUPS = 8
 
 
 class FetchFailed(Exception):
@@ -65,14 +68,35 @@ class Name(NamedTuple):
     tls: bool
 
 
-async def system_names(host: str, port: int) -> Sequence[str]:
-    """What the system's own name service says."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        return ()
-    # The zone of a link-local address comes behind a percent sign: whoever judges it finds it there.
-    return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+class SystemNames:
+    """What the system's own name service says.
+
+    A look-up blocks a thread for as long as the system likes, also when nobody waits for it any more. These threads
+    are few and do nothing else, so that names which take for ever hold up nothing but other look-ups.
+    """
+
+    __slots__ = ("_threads",)
+
+    def __init__(self) -> None:
+        self._threads: ThreadPoolExecutor | None = None
+
+    async def __call__(self, host: str, port: int) -> Sequence[str]:
+        """The addresses of `host`."""
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_LOOKUPS, "compatgw-names")
+        look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        try:
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, look)
+        except (OSError, UnicodeError):
+            return ()
+        # The zone of a link-local address comes behind a percent sign: whoever judges it finds it there.
+        return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+    def close(self) -> None:
+        """Ends its threads. Idempotent; a later look-up begins others."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
 
 
 class Budget:
@@ -107,18 +131,23 @@ class Getter:
         user_agent: What servers see.
     """
 
-    __slots__ = ("_tls", "_user_agent", "resolve")
+    __slots__ = ("_names", "_tls", "_user_agent", "resolve")
 
     def __init__(
         self,
         *,
         tls: ssl.SSLContext | None = None,
-        resolve: Resolve = system_names,
+        resolve: Resolve | None = None,
         user_agent: str = "compatgw",
     ) -> None:
         self._tls = tls
         self._user_agent = user_agent
-        self.resolve = resolve
+        self._names = SystemNames()
+        self.resolve: Resolve = resolve if resolve is not None else self._names
+
+    def close(self) -> None:
+        """Ends the threads that look names up. Idempotent; a later fetch begins others."""
+        self._names.close()
 
     async def get(self, address: str, port: int, *, name: Name, target: str, limit: int, budget: Budget) -> Fetched:
         """What `target` at `address` answers.
@@ -171,7 +200,7 @@ class Getter:
         if self._tls is None:
             import httpx
 
-            self._tls = httpx.create_ssl_context(trust_env=False)
+            self._tls = httpx.create_ssl_context()
         return self._tls
 
 

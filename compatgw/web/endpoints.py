@@ -180,6 +180,7 @@ async def status(site: Site, visit: Visit) -> None:
                 "back_in_s": round(max(0.0, (seen.vitals.back or 0.0) - now), 3),
                 "calls": seen.calls,
                 "errors": seen.errors,
+                "skipped_events": seen.skipped,
                 "in_flight": seen.vitals.in_flight,
                 "latency_ms": _milliseconds(seen.vitals.average.seconds),
                 "last_error": seen.last_error,

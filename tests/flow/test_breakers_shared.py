@@ -411,3 +411,23 @@ async def test_what_others_tell_fills_no_memory(pair: Pair, monkeypatch: pytest.
     await told(one, two)
 
     assert sizes(two) == (20, 20)
+
+
+async def test_a_process_that_begins_later_hears_of_what_is_open(redis_url: str, pair: Pair, clock: Clock) -> None:
+    """What is left alone is told again every ten seconds."""
+    bad = Canned(BUSY, 500)
+    one, _ = await pair(one=bad)
+    await break_(one)
+    await told(one)
+    late = several({"one": bad}, state={"counters": redis_url}, clock=clock, breaker=RULES)
+    try:
+        await late._house.health.exchange()
+        clock.now += 11
+        await told(one, late)
+        asked = len(bad.asked)
+        got = await post(late)
+    finally:
+        await late.aclose()
+
+    assert (got.status_code, error_of(got)["code"]) == (503, "circuit_open")
+    assert len(bad.asked) == asked

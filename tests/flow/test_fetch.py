@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import socket
+import threading
 import tracemalloc
 import zlib
 from collections.abc import Awaitable, Callable
@@ -20,7 +22,9 @@ from compatgw.dialects.table import DIALECTS
 from compatgw.errors import InvalidRequest
 from compatgw.flow.fetch import Fetcher, inlined, needs_fetching
 from compatgw.policy.fetching import Rules, networks
-from compatgw.upstream.fetching import Getter, system_names
+from compatgw.upstream.fetching import Getter, SystemNames
+from compatgw_testing import FakeLLM
+from compatgw_testing.harness import KEY, gateway_over
 from tests.flow.far import INSIDE, PNG, PUBLIC, Authority, Far, Names, authority, ok, to
 
 PDF = b"%PDF-1.7\n" + b"x" * 40
@@ -230,9 +234,27 @@ async def test_the_systems_own_names_for_this_machine_are_refused() -> None:
     """With the real name service."""
     async with Far({"/": ok(PNG)}, address="127.0.0.1") as inside:
         for host in ("localhost", "LOCALHOST.", "127.0.0.1", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]"):
-            fetcher = Fetcher(Getter(resolve=system_names), rules(inside))
+            fetcher = Fetcher(Getter(), rules(inside))
             await refused(asking(f"http://{host}:{inside.port}/"), fetcher)
         assert inside.connections == 0
+
+
+async def test_names_that_take_for_ever_hold_up_no_other_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look-ups have threads of their own, however many of them hang; those of everybody else stay free."""
+    release = threading.Event()
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **members: release.wait(10) and [])
+    looked = SystemNames()
+    try:
+        waiting = [asyncio.create_task(looked("slow.test", 443)) for _ in range(100)]
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: "free"), 5) == "free"
+        assert sum(thread.name.startswith("compatgw-names") for thread in threading.enumerate()) <= 8
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting, timeout=5)
+        assert all(task.cancelled() for task in waiting)
+    finally:
+        release.set()
+        looked.close()
 
 
 async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -479,3 +501,51 @@ async def test_what_was_inlined_is_what_dialects_send() -> None:
             assert base64.b64encode(PDF) in body
             assert b"img.test" not in body
         assert len(far.asked) == 2
+
+
+# --- through whole gateways ---
+
+
+def linked(url: str, model: str = "gemini/gemini-2.5-flash") -> dict[str, Any]:
+    """A chat with one image."""
+    return {**asking(url), "model": model}
+
+
+async def test_a_gateway_gets_images_for_upstreams_that_do_not() -> None:
+    """The upstream sees bytes; what a link leads to is not fetched for one that fetches by itself."""
+    async with Far({"/a.png": ok(PNG)}) as far:
+        llm = FakeLLM()
+        fetch = {"http": True, "ports": [far.port], "networks": [f"{PUBLIC}/32"]}
+        app = gateway_over(gemini=llm.gemini, openai=llm.openai, options={"fetch": fetch})
+        llm.gemini.reply("A dog.")
+        llm.openai.reply("A cat.")
+        link = f"http://{PUBLIC}:{far.port}/a.png"
+        async with app.client(api_key=KEY) as client:
+            got = await client.post("/v1/chat/completions", json=linked(link))
+            assert got.status_code == 200, got.text
+            assert got.json()["choices"][0]["message"]["content"] == "A dog."
+            parts = llm.gemini.calls[-1].body["contents"][0]["parts"]
+            assert parts[1] == {"inlineData": {"mimeType": "image/png", "data": base64.b64encode(PNG).decode()}}
+            assert far.connections == 1
+            assert (await client.post("/v1/chat/completions", json=linked(link, "openai/gpt-4o"))).status_code == 200
+            assert far.connections == 1
+
+
+@pytest.mark.parametrize("fetch", [{}, {"http": True}, {"mode": "hosts", "hosts": ["*.example.com"]}, {"mode": "off"}])
+async def test_a_gateway_as_it_is_delivered_asks_nobody_inside(fetch: dict[str, Any]) -> None:
+    """Private addresses are refused by default, with a 400 that says what to send instead; so is all when it is off."""
+    async with Far({"/": ok(PNG + SECRET)}, address="127.0.0.1") as inside:
+        llm = FakeLLM()
+        if "mode" not in fetch:
+            fetch = {**fetch, "ports": [inside.port]}
+        app = gateway_over(gemini=llm.gemini, options={"fetch": fetch})
+        async with app.client(api_key=KEY) as client:
+            for host in ("127.0.0.1", "localhost", "2130706433", "[::ffff:127.0.0.1]", "169.254.169.254"):
+                for scheme in ("http", "https"):
+                    got = await client.post("/v1/chat/completions", json=linked(f"{scheme}://{host}:{inside.port}/"))
+                    error = got.json()["error"]
+                    assert (got.status_code, error["type"]) == (400, "invalid_request_error")
+                    assert error["param"] == "messages[0].content[1].image_url.url"
+                    assert "data URL" in error["message"]
+        assert inside.connections == 0
+        assert len(llm.gemini.calls) == 0

@@ -145,7 +145,11 @@ async def test_a_form_that_is_wrong_or_none_is_the_callers() -> None:
         (400, "invalid_form", {"content": b"x", "headers": {**KEY, "Content-Type": "multipart/form-data"}}),
         (400, "invalid_form", {"content": b"", "headers": {**KEY, "Content-Type": "multipart/form-data; boundary=b"}}),
         (400, "missing_parameter", {"files": {"file": b"x"}, "headers": KEY}),
-        (404, "model_not_found", {"files": {"file": b"x"}, "data": {"model": "anthropic/claude-sonnet-4-5"}, "headers": KEY}),
+        (
+            404,
+            "model_not_found",
+            {"files": {"file": b"x"}, "data": {"model": "anthropic/claude-sonnet-4-5"}, "headers": KEY},
+        ),
     ]
     async with gateway.client() as client:
         for status, code, how in cases:

@@ -3,33 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import random
 from typing import Any
 
-import httpx
 import orjson
 import pytest
 
 from compatgw import Gateway
 from tests.canned import DONE, FINISH, ROLE, STREAM, USAGE, WORD, Canned, ask, completion
+from tests.flow.upstreams import Turns, good, post, several, streamed
 
 PATIENT = {"most": 2, "base": 0.001, "cap": 0.002}
 BUSY = b'{"error": {"message": "busy"}}'
-
-
-class Turns:
-    """An upstream that gives one answer after another; the last again and again."""
-
-    def __init__(self, *answers: Canned) -> None:
-        self.answers = list(answers)
-        self.calls = 0
-        self.keys: list[str] = []
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """The application."""
-        answer = self.answers[min(self.calls, len(self.answers) - 1)]
-        self.calls += 1
-        self.keys.append(dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer "))
-        await answer(scope, receive, send)
 
 
 def house(retries: dict[str, Any] | None = None, **upstreams: Any) -> Gateway:
@@ -51,25 +37,6 @@ def house(retries: dict[str, Any] | None = None, **upstreams: Any) -> Gateway:
         retries=PATIENT if retries is None else retries,
         **settings,
     )
-
-
-async def post(app: Gateway, headers: dict[str, str] | None = None, **members: Any) -> httpx.Response:
-    """One chat request."""
-    async with app.client(api_key="k") as client:
-        body = orjson.dumps({**ask(), "model": "one/m", **members})
-        sent = {"content-type": "application/json", **(headers or {})}
-        return await client.post("/v1/chat/completions", content=body, headers=sent)
-
-
-def good(text: str = "Hello") -> Canned:
-    """A plain answer."""
-    message = {"role": "assistant", "content": text, "refusal": None}
-    return Canned(completion(choices=[{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}]))
-
-
-def streamed() -> Canned:
-    """A whole stream."""
-    return Canned([ROLE, WORD, FINISH, USAGE, DONE], kind=STREAM)
 
 
 # --- retries ---
@@ -335,3 +302,35 @@ async def test_keys_that_are_all_limited_are_each_tried_once() -> None:
 
     assert (got.status_code, len(up.keys)) == (429, 3)
     assert set(up.keys) == {"one-key", "second-key", "third-key"}
+
+
+async def test_a_plain_call_that_hangs_leaves_time_for_the_next_where_an_attempt_is_bounded() -> None:
+    """`timeouts.attempt` holds while others are behind; the last target has all that is left."""
+    whole = await post(house(one=Canned(completion(), then="hang"), two=good()), fallback=["two/m"], timeout=200)
+    shared = house(one=Canned(completion(), then="hang"), two=good(), settings={"timeouts": {"attempt": 0.1}})
+    got = await post(shared, fallback=["two/m"])
+
+    assert whole.status_code == 504
+    assert (got.status_code, got.headers["x-provider"]) == (200, "two")
+
+
+async def test_with_a_seed_and_clocks_the_same_requests_give_the_same_routes_and_bytes() -> None:
+    """Also where latencies decide: they are measured with the clock that is given."""
+
+    async def run() -> list[tuple[str, bytes]]:
+        ticks = itertools.count()
+        app = several(
+            {name: good(name) for name in ("one", "two", "three")},
+            random=random.Random(7),
+            clock=lambda: 1_700_000_000.0,
+            monotonic=lambda: next(ticks) / 1000,
+        )
+        models = [{"model": f"{name}/m"} for name in ("one", "two", "three")]
+        balanced = {"strategy": "least-latency", "models": models}
+        answers = [await post(app, load_balance=balanced) for _ in range(24)]
+        return [(got.headers["x-provider"], got.content) for got in answers]
+
+    first, second = await run(), await run()
+
+    assert first == second
+    assert {provider for provider, _ in first} == {"one", "two", "three"}

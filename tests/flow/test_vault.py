@@ -23,6 +23,7 @@ from compatgw.providers.table import PROVIDERS
 from compatgw.state.memory import MemoryCounters
 from compatgw.state.redis import RedisCounters
 from compatgw_testing import FakeLLM
+from compatgw_testing.harness import KEY, gateway_over
 from tests.state.making import Clock
 
 TOOL: Any = {
@@ -382,3 +383,53 @@ async def test_targets_that_take_nothing_back_cost_nothing() -> None:
     assert await vault.remember("t", request, dialect, target, entry()) == 0
     assert await vault.restored("t", request, dialect, target) is request
     await counters.aclose()
+
+
+# --- through whole gateways ---
+
+
+async def post(app: Any, request: Any, *, stream: bool = False) -> Any:
+    """The answer's message."""
+    async with app.client(api_key=KEY) as client:
+        got = await client.post("/v1/chat/completions", json={**request, "stream": stream})
+    assert got.status_code == 200, got.text
+    if not stream:
+        return got.json()["choices"][0]["message"]
+    events = [orjson.loads(event[6:]) for event in got.content.split(b"\n\n") if event.startswith(b"data: {")]
+    return assemble.completion(events)["choices"][0]["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("keep", [True, False])
+async def test_a_gateway_gives_models_back_what_clients_drop(stream: bool, keep: bool) -> None:
+    """Unless its operator wants nothing kept."""
+    llm = FakeLLM()
+    app = gateway_over(gemini=llm.gemini, options={} if keep else {"reasoning": {"keep": 0}})
+    llm.gemini.reply(calls=[("weather", {"city": "Paris"})])
+    llm.gemini.reply("Sunny.")
+    request = asked(model="gemini/gemini-3-pro-preview")
+    message = await post(app, request, stream=stream)
+    signature = message["tool_calls"][0]["extra_content"]["google"]["thought_signature"]
+    final = await post(app, answered(request, forgetful(message)), stream=stream)
+    assert final["content"] == "Sunny."
+    assert signatures_in(llm.gemini.calls[-1].body) == [signature if keep else DUMMY]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_thread_18_a_gateway_asks_once_more_without_what_was_refused(stream: bool) -> None:
+    """A signature that the upstream does not know costs the caller nothing; one that is always refused, one call more."""
+    llm = FakeLLM()
+    app = gateway_over(anthropic=llm.anthropic)
+    entry = {
+        "type": "reasoning.text",
+        "text": "Hm.",
+        "signature": "bm9ib2R5",
+        "format": "anthropic-claude-v1",
+        "index": 0,
+    }
+    call = {"id": "toolu_1", "type": "function", "function": {"name": "weather", "arguments": '{"city": "Paris"}'}}
+    message = {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_details": [entry]}
+    request = answered(asked(model="anthropic/claude-sonnet-4-5"), message)
+    llm.anthropic.reply("Sunny.")
+    assert (await post(app, request, stream=stream))["content"] == "Sunny."
+    assert [len(thought_in(sent.body)) for sent in llm.anthropic.calls] == [1, 0]

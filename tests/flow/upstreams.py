@@ -41,16 +41,19 @@ class Turns:
 
     Attributes:
         calls: How often it was called.
+        keys: With which credentials, one for each call.
     """
 
     def __init__(self, *answers: Any) -> None:
         self.answers = answers
         self.calls = 0
+        self.keys: list[str] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The application."""
         answer = self.answers[min(self.calls, len(self.answers) - 1)]
         self.calls += 1
+        self.keys.append(dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer "))
         await answer(scope, receive, send)
 
 

@@ -133,6 +133,13 @@ def test_files_without_a_type_and_by_id_pass() -> None:
         checked_media({"model": "m", "messages": [{"role": "user", "content": [part]}]})
 
 
+@pytest.mark.parametrize("declared", ["application/msword", "x/y", "chemical/x-pdb", "nonsense"])
+def test_a_type_that_is_not_known_accuses_nobody(declared: str) -> None:
+    """Its files may begin as others do."""
+    for found in ("application/zip", "image/png", "text/html"):
+        assert not lies(declared, found)
+
+
 def test_text_is_what_decodes_and_holds_no_nul() -> None:
     """Bytes of programs are no text."""
     assert is_text("ä".encode())

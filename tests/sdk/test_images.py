@@ -210,6 +210,18 @@ async def test_images_of_xai() -> None:
     assert upstream.asked[1]["image"]["url"].startswith("data:image/png;base64,")
 
 
+async def test_images_of_openrouter() -> None:
+    """A host without an endpoint for images makes them in chat."""
+    shown = {"type": "image_url", "image_url": {"url": f"data:image/jpeg;base64,{B64}"}}
+    choice = {"index": 0, "message": {"role": "assistant", "content": "", "images": [shown]}, "finish_reason": "stop"}
+    upstream = Canned(orjson.dumps({"id": "gen-1", "created": 7, "model": "m", "choices": [choice]}))
+    async with gateway(openrouter=upstream) as ours:
+        answer = await client(ours).images.generate(model="openrouter/google/gemini-2.5-flash-image", prompt="a cat")
+    assert answer.data is not None
+    assert (answer.data[0].b64_json, answer.output_format) == (B64, "jpeg")
+    assert upstream.paths[0].endswith("/chat/completions")
+
+
 @pytest.mark.parametrize(
     ("body", "param", "code"),
     [

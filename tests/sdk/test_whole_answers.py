@@ -177,7 +177,6 @@ async def test_the_upstreams_own_failure() -> None:
             await ai.embeddings.create(model="voyage/nonexistent", input="a")
 
 
-@pytest.mark.xfail(strict=True, reason="no route leads from the path that Cohere's SDK asks at to the surface")
 async def test_coheres_sdk() -> None:
     """It asks at `/v2/rerank`."""
     async with gateway_of().client(api_key=KEY) as http:

@@ -27,6 +27,7 @@ OWN = "openai/gpt-3.5-turbo-instruct"
 # One by its upstream's own endpoint, the others through chat.
 MODELS = [
     OWN, "openai/gpt-4o", "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash", "cohere/command-a-03-2025",
+    "groq/llama-3.3-70b-versatile",
 ]  # fmt: skip
 
 
@@ -291,7 +292,7 @@ class Scene:
     def __init__(self, **options: Any) -> None:
         self.llm = FakeLLM()
         fakes: Any = {name: self.llm.dialect(name) for name in ("openai", "anthropic", "gemini", "cohere")}
-        vendors = {name: self.llm.vendor(name) for name in options.pop("vendors", ())}
+        vendors = {name: self.llm.vendor(name) for name in options.pop("vendors", ("groq",))}
         self.app = gateway_over({**fakes, **vendors}, options=options)
 
     def fake(self, model: str) -> Any:

@@ -435,6 +435,13 @@ async def test_a_model_that_the_upstream_does_not_know(provider: str) -> None:
     assert (status, body["error"]["code"]) == (404, "model_not_found")
 
 
+async def test_a_text_that_is_too_long_is_the_inputs_fault() -> None:
+    """There are no messages to be blamed."""
+    status, body = await pipe("openai").tell(model="m", input=["a", "b" * 40_000])
+
+    assert (status, body["error"]["param"], body["error"]["code"]) == (400, "input", "context_length_exceeded")
+
+
 async def test_plain_http_gets_numbers() -> None:
     """On the wire they are the default, whatever SDKs ask for."""
     bench = pipe("voyage")

@@ -223,7 +223,7 @@ class NativeStream:
                 if self.done:
                     break
                 frame = _framed(event)
-                chunks = self._inner.feed(frame)
+                chunks = self._inner.feed(_bare(event) or frame)
                 first = chunks[0].chunk if chunks else self._nothing()
                 out.append(Piece(first, None, frame))
                 out += [Piece(piece.chunk, None, b"") for piece in chunks[1:]]
@@ -256,6 +256,11 @@ def _framed(event: SSEEvent) -> bytes:
         name = kind if isinstance(kind, str) else "message"
     lines = b"\n".join(b"data: " + line for line in event.data.split(b"\n"))
     return b"event: %s\n%s\n\n" % (name.encode(), lines)
+
+
+def _bare(event: SSEEvent) -> bytes:
+    """The event without its name, which is read faster, where its data say the same; b"" elsewhere."""
+    return b"data: %s\n\n" % event.data if event.data.startswith(b'{"type"') and b"\n" not in event.data else b""
 
 
 def _is_whole(rest: bytes) -> bool:

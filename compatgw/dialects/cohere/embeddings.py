@@ -88,4 +88,6 @@ def decode(body: bytes, context: Context) -> Result:
     return vectors.result(vectors.checked(found, context), context.target.model, usage)
 
 
-EMBEDDINGS: Codec[EmbeddingsRequest, Result] = Codec(encode=encode, decode=decode, error=error, most=MOST)
+EMBEDDINGS: Codec[EmbeddingsRequest, Result] = Codec(
+    encode=encode, decode=decode, error=bodies.blaming(error, "input"), most=MOST
+)

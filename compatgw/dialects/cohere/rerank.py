@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from compatgw.dialects import ranking
+from compatgw.dialects import bodies, ranking
 from compatgw.dialects.base import Codec, Leftovers, Outgoing
 from compatgw.dialects.cohere.response import error
 
@@ -37,4 +37,6 @@ def encode(request: RerankRequest, target: Target) -> Outgoing:
     return Outgoing(PATH, orjson.dumps(body), dropped=tuple(left.dropped), memo=ranking.memo(request))
 
 
-RERANK: Codec[RerankRequest, Result] = Codec(encode=encode, decode=ranking.decode, error=error)
+RERANK: Codec[RerankRequest, Result] = Codec(
+    encode=encode, decode=ranking.decode, error=bodies.blaming(error, "documents")
+)

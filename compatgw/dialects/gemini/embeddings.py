@@ -125,4 +125,6 @@ def _unit(vector: list[float]) -> list[float]:
     return [value / length for value in vector]
 
 
-EMBEDDINGS: Codec[EmbeddingsRequest, Result] = Codec(encode=encode, decode=decode, error=error, most=MOST)
+EMBEDDINGS: Codec[EmbeddingsRequest, Result] = Codec(
+    encode=encode, decode=decode, error=bodies.blaming(error, "input"), most=MOST
+)

@@ -23,7 +23,7 @@ import orjson
 from compatgw.dialects import images, media
 from compatgw.dialects.base import Codec, Leftovers, Outgoing, always
 from compatgw.dialects.gemini import models, refusal, response
-from compatgw.errors import Blame, UpstreamFailure, UpstreamRejected
+from compatgw.errors import UpstreamFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +76,6 @@ _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 _PICTURES = ("image", "image[]")
 # Ends that are about what was asked for; after all others the same request may have an image.
 _DECLINED = re.compile(r"SAFETY|PROHIBITED|BLOCKLIST|RECITATION|SPII|NO_IMAGE|MODEL_ARMOR")
-_SAID = 1000
 
 
 def painter(target: Target) -> Painter:
@@ -254,7 +253,7 @@ def _painted(value: dict[str, Any], context: Context) -> list[tuple[Image, str]]
     if found:
         return found
     if said.strip() or _DECLINED.search(ended):
-        raise _refused(said.strip() or more or ended, context)
+        raise images.refused(said.strip() or more or ended, context.target)
     raise UpstreamFailure(
         f"{_where(context)} made no image and said nothing of it (it ended with '{ended or 'no reason'}'). "
         "Sending the request again usually helps."
@@ -274,7 +273,8 @@ def _predicted(value: dict[str, Any], context: Context) -> list[tuple[Image, str
         if "predictions" not in value and value:
             raise _nothing(context)
         # A filtered image is an entry without bytes, or no entry at all.
-        raise _refused(next((str(e["raiFilteredReason"]) for e in listed if e.get("raiFilteredReason")), ""), context)
+        reasons = (str(entry["raiFilteredReason"]) for entry in listed if entry.get("raiFilteredReason"))
+        raise images.refused(next(reasons, ""), context.target)
     return found
 
 
@@ -316,18 +316,6 @@ def _of_the_prompt(failed: UpstreamFailure) -> UpstreamFailure:
     if failed.param == "messages":
         failed.param = "prompt"
     return failed
-
-
-def _refused(why: str, context: Context) -> UpstreamFailure:
-    said = f" It says: {why[:_SAID].strip()}" if why.strip() else ""
-    return UpstreamRejected(
-        f"{_where(context)} made no image.{said} Change the prompt.",
-        blame=Blame.CALLER,
-        upstream_status=200,
-        status=400,
-        param="prompt",
-        code="content_blocked",
-    )
 
 
 def _nothing(context: Context) -> UpstreamFailure:

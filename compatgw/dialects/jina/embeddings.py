@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from compatgw.dialects import purposes, vectors
+from compatgw.dialects import bodies, purposes, vectors
 from compatgw.dialects.base import Codec, Leftovers, Outgoing
 from compatgw.dialects.jina.refusal import error
 
@@ -66,4 +66,6 @@ def encode(request: EmbeddingsRequest, target: Target) -> Outgoing:
     return Outgoing(PATH, orjson.dumps(body), dropped=tuple(left.dropped), memo=vectors.memo(request))
 
 
-EMBEDDINGS: Codec[EmbeddingsRequest, Result] = Codec(encode=encode, decode=vectors.decode, error=error, most=MOST)
+EMBEDDINGS: Codec[EmbeddingsRequest, Result] = Codec(
+    encode=encode, decode=vectors.decode, error=bodies.blaming(error, "input"), most=MOST
+)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from compatgw.dialects import failure, purposes, vectors
+from compatgw.dialects import bodies, failure, purposes, vectors
 from compatgw.dialects.base import Codec, Leftovers, Outgoing
 from compatgw.dialects.openai import members
 
@@ -66,5 +66,5 @@ def serves(quirks: Quirks) -> bool:
 
 
 EMBEDDINGS: Codec[EmbeddingsRequest, Result] = Codec(
-    encode=encode, decode=decode, error=failure.from_body, serves=serves, most=MOST
+    encode=encode, decode=decode, error=bodies.blaming(failure.from_body, "input"), serves=serves, most=MOST
 )

@@ -8,7 +8,7 @@ Who asks for a `url` of a model that only gives base64 gets a `data:` URL. Who a
 only addresses is refused: they are not fetched. Who asks for neither gets what the upstream gives.
 A stream that cannot be had upstream is not asked for; the whole answer is told as one then.
 
-What does not live here: which providers differ (`providers/table.py`), images in chat (`response.py`).
+What does not live here: which providers differ (`providers/images.py`), hosts that make images in chat (`painting.py`).
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import orjson
 
 from compatgw.dialects import failure, images, media
 from compatgw.dialects.base import EMPTY, Codec, Leftovers, Outgoing, Part
+from compatgw.dialects.openai import painting
 from compatgw.dialects.openai.finish import fault
 from compatgw.errors import InvalidRequest, StreamInterrupted, UpstreamFailure
 from compatgw.wire.images import EDIT, GENERATION, event
@@ -120,8 +121,11 @@ def encode(request: ImageRequest, target: Target) -> Outgoing:
         UnsupportedParameter: A member that changes the image and cannot be carried.
     """
     left = Leftovers(target)
+    path = "/images/generations"
     body, memo = _shaped(dict(request), target, left)
-    return Outgoing("/images/generations", orjson.dumps(body), (), tuple(left.dropped), tuple(left.clamped), memo=memo)
+    if target.quirks.images.chat:
+        path, body = painting.PATH, painting.asked(body, [])
+    return Outgoing(path, orjson.dumps(body), (), tuple(left.dropped), tuple(left.clamped), memo=memo)
 
 
 def encode_edit(request: EditRequest, target: Target) -> Outgoing:
@@ -146,8 +150,11 @@ def encode_edit(request: EditRequest, target: Target) -> Outgoing:
         if mask is not None or any(upload.name in ("mask", "markup") for upload in files):
             left.semantic("mask", True, why="Say in 'prompt' what to change.")
             rest["dropped"] = tuple(left.dropped)
-        found = [{"type": "image_url", "url": _url(one, place, left)} for place, one in enumerate(_pictures(files))]
-        found += [{"type": "image_url", "url": _address(one, place, left)} for place, one in enumerate(sources)]
+        urls = [_url(one, place, left) for place, one in enumerate(_pictures(files))]
+        urls += [_address(one, place, left) for place, one in enumerate(sources)]
+        if target.quirks.images.chat:
+            return Outgoing(painting.PATH, orjson.dumps(painting.asked(body, urls)), **rest)
+        found = [{"type": "image_url", "url": url} for url in urls]
         body |= {"image": found[0]} if len(found) == 1 else {"images": found}
         return Outgoing("/images/edits", orjson.dumps(body), **rest)
     uploads = files or _uploads(sources, mask)
@@ -187,7 +194,7 @@ def _shaped(body: dict[str, Any], target: Target, left: Leftovers) -> tuple[dict
         if value not in _NEUTRAL.get(name, ()):
             # A background that is not seen through is a matter of taste, one that is makes another image.
             (left.semantic if name == "background" else left.hint)(name, value)
-    if body.get("n", 1) > 1 and not (model.n and target.quirks.n):
+    if body.get("n", 1) > 1 and not (model.n and target.quirks.n and not quirks.chat):
         left.semantic("n", body.pop("n"), why="Send the request once for each image.")
         memo["n"] = 1
     if "quality" in body:
@@ -312,6 +319,8 @@ def decode(body: bytes, context: Context) -> Result:
     Raises:
         UpstreamFailure: Not JSON, an error in spite of status 200, or no image.
     """
+    if context.target.quirks.images.chat:
+        return painting.decode(body, context)
     where = _where(context)
     try:
         value = orjson.loads(body)

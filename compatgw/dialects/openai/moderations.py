@@ -167,5 +167,5 @@ def serves(quirks: Quirks) -> bool:
 
 
 MODERATIONS: Codec[ModerationsRequest, Result] = Codec(
-    encode=encode, decode=decode, error=failure.from_body, serves=serves
+    encode=encode, decode=decode, error=bodies.blaming(failure.from_body, "input"), serves=serves
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from compatgw.dialects import failure, ranking
+from compatgw.dialects import bodies, failure, ranking
 from compatgw.dialects.base import Codec, Leftovers, Outgoing
 from compatgw.dialects.openai import members
 
@@ -39,5 +39,5 @@ def serves(quirks: Quirks) -> bool:
 
 
 RERANK: Codec[RerankRequest, Result] = Codec(
-    encode=encode, decode=ranking.decode, error=failure.from_body, serves=serves
+    encode=encode, decode=ranking.decode, error=bodies.blaming(failure.from_body, "documents"), serves=serves
 )

@@ -55,6 +55,7 @@ _SAME = (
 # What only tunes an answer, and what an answer would not be right without, where it cannot be sent.
 _HINTS = ("access_programs", "context_management", "image", "max_tool_calls", "truncation")
 _NEEDED = ("moderation", "prompt")
+_NEUTRAL = {"truncation": "disabled"}
 
 
 @cache
@@ -105,11 +106,9 @@ def _parsed(
     items = _items(request.get("input"))
     out: Json = {"model": request["model"], "messages": []}
     out.update((name, request[name]) for name in _SAME if name in request)
-    known = ResponsesRequest.__annotations__
-    out.update((name, value) for name, value in request.items() if name not in known and name not in _SAME)
     _options(request, out)
     _tools(request, out, tools, foreign)
-    _untranslated(request, out, foreign)
+    foreign += _untranslated(request)
     waits = "previous_response_id" in request and not before
     messages, unsaid = read([*before, *items], tools, kept=len(before), closed=not waits)
     foreign += unsaid
@@ -236,14 +235,13 @@ def _tools(request: Mapping[str, Any], out: Json, tools: Toolbox, foreign: list[
         out["tool_choice"] = choice
 
 
-def _untranslated(request: Mapping[str, Any], out: Json, foreign: list[Foreign]) -> None:
-    for name in _HINTS:
-        value = request.get(name)
-        if value is not None:
-            out.pop(name, None)
-            if value != "disabled":
-                foreign.append(Foreign(name, value, name))
-    for name in _NEEDED:
-        if name in request:
-            out.pop(name, None)
-            foreign.append(Foreign(name, request[name], name, semantic=True))
+def _untranslated(request: Mapping[str, Any]) -> list[Foreign]:
+    """Members that no chat has; those that nobody here knows are hints, as strict servers refuse them."""
+    known = ResponsesRequest.__annotations__.keys() | set(_SAME)
+    needed = [Foreign(name, request[name], name, semantic=True) for name in _NEEDED if name in request]
+    hints = [
+        Foreign(name, value, name)
+        for name, value in request.items()
+        if name not in _NEEDED and (name in _HINTS or name not in known) and value != _NEUTRAL.get(name)
+    ]
+    return needed + hints

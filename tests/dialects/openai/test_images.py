@@ -161,7 +161,7 @@ def test_a_deployment_without_a_telling_name_is_configured() -> None:
 
 def test_a_model_behind_a_router_is_told_by_its_last_name() -> None:
     """`openai/gpt-image-2` at another host is the same model."""
-    assert "response_format" not in sent(at("openrouter", "openai/gpt-image-2"), response_format="url")
+    assert "response_format" not in sent(at("vllm", "openai/gpt-image-2"), response_format="url")
 
 
 def test_streams_are_asked_for_where_there_are_some() -> None:
@@ -254,7 +254,7 @@ def test_nothing_disappears_without_a_word(members: dict[str, Any], provider: st
         assert name in body or name in outgoing.dropped or name in changed or name in silent or value in neutral
     assert len(set(outgoing.dropped)) == len(outgoing.dropped)
     if members.get("size", "auto") != "auto":
-        assert {"size", "width", "aspect_ratio"} & set(body)
+        assert {"size", "width", "aspect_ratio", "image_config"} & set(body)
 
 
 # --- against a strict upstream ---------------------------------------------------------------
@@ -423,7 +423,7 @@ def test_files_are_read_only_where_json_carries_them() -> None:
     [
         ("openai", True, True), ("azure", True, True), ("xai", True, True), ("deepinfra", True, True),
         ("together", True, False), ("zai", True, False), ("nscale", True, False), ("groq", False, False),
-        ("openrouter", False, False), ("vllm", True, True),
+        ("openrouter", True, True), ("vllm", True, True),
     ],
 )  # fmt: skip
 def test_hosts_without_images_are_not_asked(provider: str, makes: bool, edits: bool) -> None:
@@ -820,6 +820,117 @@ def test_quirks_of_images_may_be_configured() -> None:
     body = sent(Target("own", NEW, quirks), size="512x256", stream=True)
     assert (body["width"], body["height"]) == (512, 256)
     assert "stream" not in body
+
+
+# --- hosts that make images in chat alone ----------------------------------------------------
+
+ROUTED = at("openrouter", "google/gemini-2.5-flash-image")
+
+
+def painted(message: dict[str, Any], to: Target = ROUTED, **memo: Any) -> Result:
+    """The result that a chat's answer becomes."""
+    usage = {
+        "prompt_tokens": 7, "completion_tokens": 1290, "total_tokens": 1297, "cost": 0.04,
+        "completion_tokens_details": {"reasoning_tokens": 0, "image_tokens": 1290},
+    }  # fmt: skip
+    choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
+    value = {
+        "id": "gen-1",
+        "created": 7,
+        "model": to.model,
+        "object": "chat.completion",
+        "choices": [choice],
+        "usage": usage,
+    }
+    result: Result = IMAGES.decode(orjson.dumps(value), context(to, **memo))
+    return result
+
+
+def test_a_request_becomes_a_chat() -> None:
+    """The prompt is what the user says; ratio and resolution have a place of their own; other members stay."""
+    outgoing = send(ROUTED, size="1792x1024", quality="high", user="u", seed=7, stream=True, response_format="url")
+    assert outgoing.path == "/chat/completions"
+    assert orjson.loads(outgoing.body) == {
+        "model": ROUTED.model, "messages": [{"role": "user", "content": "a cat"}], "modalities": ["image", "text"],
+        "image_config": {"aspect_ratio": "16:9", "image_size": "2K"}, "user": "u", "seed": 7,
+    }  # fmt: skip
+    assert (outgoing.dropped, outgoing.clamped) == (("quality",), (("size", "16:9 2k"),))
+    assert sent(ROUTED, size="1024x1024")["image_config"] == {"aspect_ratio": "1:1"}
+    assert "image_config" not in sent(ROUTED, size="auto")
+
+
+def test_models_that_only_paint_are_not_asked_for_text() -> None:
+    """They refuse to be; a caller who knows better is believed."""
+    to = at("openrouter", "black-forest-labs/flux.2-pro")
+    assert sent(to)["modalities"] == ["image"]
+    assert sent(to, modalities=["image", "text"])["modalities"] == ["image", "text"]
+
+
+def test_images_to_be_edited_stand_before_the_prompt() -> None:
+    """Files as data URLs, addresses as they are."""
+    outgoing = send(ROUTED, EDITS, files=[FILE])
+    content = orjson.loads(outgoing.body)["messages"][0]["content"]
+    assert content == [{"type": "image_url", "image_url": {"url": URL}}, {"type": "text", "text": "a cat"}]
+    outgoing = send(ROUTED, EDITS, images=[{"image_url": URL}, {"image_url": "https://example.com/a"}])
+    content = orjson.loads(outgoing.body)["messages"][0]["content"]
+    assert [part["image_url"]["url"] for part in content[:2]] == [URL, "https://example.com/a"]
+    assert EDITS.inlines(ROUTED.quirks)
+
+
+@pytest.mark.parametrize(
+    ("codec", "members", "param"),
+    [
+        (IMAGES, {"n": 2}, "n"),
+        (IMAGES, {"background": "transparent"}, "background"),
+        (EDITS, {"files": [FILE, replace(FILE, name="mask")]}, "mask"),
+    ],
+)
+def test_what_a_chat_cannot_carry_is_refused(codec: Any, members: dict[str, Any], param: str) -> None:
+    """A 400 that names it."""
+    with pytest.raises(UnsupportedParameter) as failed:
+        send(ROUTED, codec, **members)
+    assert failed.value.param == param
+
+
+def test_images_of_a_message_are_the_answer() -> None:
+    """As base64, or as an address where one is asked for; tokens are told in both words."""
+    message = {"content": "Here it is.", "images": [SHOWN, {"type": "image_url", "image_url": {"url": "https://x/a"}}]}
+    result = painted(message)
+    ImagesResponse.model_validate({**result.body, "output_format": None}, strict=True)
+    assert result.body["data"] == [{"b64_json": base64.b64encode(PNG).decode()}, {"url": "https://x/a"}]
+    assert (result.images, result.body["created"]) == (2, 7)
+    assert result.usage is not None
+    assert (result.usage["completion_tokens"], result.body["usage"]["output_tokens"]) == (1290, 1290)
+    linked = painted({"content": None, "images": [SHOWN]}, address=True)
+    assert (linked.body["data"], linked.body["output_format"]) == ([{"url": URL}], "png")
+
+
+@pytest.mark.parametrize(
+    "message", [{"content": "I would rather not."}, {"content": None, "refusal": "I would rather not."}]
+)
+def test_words_instead_of_an_image_are_a_refusal(message: dict[str, Any]) -> None:
+    """About the caller's prompt: 400, with what the model said."""
+    with pytest.raises(UpstreamFailure, match="I would rather not") as failed:
+        painted(message)
+    assert (failed.value.status, failed.value.code, failed.value.param) == (400, "content_blocked", "prompt")
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        [],
+        [{}],
+        [None],
+        [{"image_url": {"url": ""}}],
+        [{"image_url": 7}],
+        [{"image_url": {"url": "data:image/png;base64,"}}],
+    ],
+)
+def test_neither_image_nor_words_is_a_failure(images: list[Any]) -> None:
+    """The upstream's own."""
+    with pytest.raises(UpstreamFailure, match="without any image") as failed:
+        painted({"content": "", "images": images})
+    assert failed.value.status == 502
 
 
 # --- images in chat --------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from compatgw import errors
 from compatgw.dialects import assemble
 from compatgw.dialects.anthropic import DIALECT
-from compatgw.dialects.base import Answer, Piece
+from compatgw.dialects.base import Answer, Piece, Result
 from compatgw.surfaces.base import View
 from compatgw.surfaces.messages import COUNT_TOKENS, MESSAGES, render_count
 from compatgw.surfaces.messages.face import MessagesFace
@@ -379,12 +379,12 @@ def test_a_prompt_that_is_too_long() -> None:
 
 
 def test_counts() -> None:
-    """Both kinds of counts have one form."""
-    from_upstream = COUNT_TOKENS.face(
-        COUNT_TOKENS.parse(b'{"model":"m","messages":[{"role":"user","content":"a"}]}'), View("w", 1)
-    )
-    assert render_count(5) == b'{"input_tokens":5}'
-    assert from_upstream is not None
+    """Made here or by an upstream, they have one form; what else an upstream says of a count stays."""
+    parsed = COUNT_TOKENS.parse(b'{"model":"m","messages":[{"role":"user","content":"a"}]}')
+    told = COUNT_TOKENS.face(parsed, View("w", 1))
+    assert told.whole(Result({"input_tokens": 5})) == render_count(5) == b'{"input_tokens":5}'
+    more = {"input_tokens": 5, "context_management": {"original_input_tokens": 9}}
+    assert orjson.loads(told.whole(Result(more))) == more
 
 
 # --- any stream ------------------------------------------------------------------------------

@@ -6,18 +6,26 @@ from collections.abc import Iterator
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compatgw.dialects.anthropic import DIALECT as ANTHROPIC
-from compatgw.dialects.base import Leftovers, Target
+from compatgw.dialects.base import Context, Leftovers, Target
 from compatgw.dialects.cohere import DIALECT as COHERE
 from compatgw.dialects.gemini import DIALECT as GEMINI
 from compatgw.dialects.openai import DIALECT as OPENAI
+from compatgw.dialects.table import DIALECTS as TABLE
 from compatgw.errors import GatewayError, InvalidRequest
 from compatgw.surfaces import chat
+from compatgw.surfaces.base import View
 from compatgw.surfaces.messages import COUNT_TOKENS, MESSAGES
-from tests.surfaces.messages.bench import left_out
+from compatgw.surfaces.messages.face import MessagesFace
+from tests.properties.answers import Abstract, abstracts
+from tests.properties.judges import cut, drive
+from tests.properties.renderers import RENDERERS, Renderer
+from tests.surfaces.messages.bench import left_out, read
+from tests.surfaces.messages.grammar import accumulated, check
 from tests.surfaces.messages.test_claude_code import main_request
 
 DIALECTS = (
@@ -26,6 +34,8 @@ DIALECTS = (
     (GEMINI, "gemini-2.5-flash"),
     (OPENAI, "gpt-5"),
 )
+CHAT: Any = {name: dialect.chat for name, dialect in TABLE.items()}
+REQUEST = MESSAGES.parse(b'{"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}')
 PNG = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo="}
 _texts = st.text(max_size=5)
 _text = st.builds(lambda text: {"type": "text", "text": text}, _texts)
@@ -134,6 +144,40 @@ def test_any_request(data: st.DataObject) -> None:
         COUNT_TOKENS.parse(orjson.dumps(broken))
     except InvalidRequest as error:
         assert error.status == 400
+
+
+FINISH = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
+
+
+def spoken(message: dict[str, Any]) -> dict[str, Any]:
+    """A message, as `Abstract.essence` has an answer."""
+    content, usage = message["content"], message["usage"]
+    read_, written = usage.get("cache_read_input_tokens") or 0, usage.get("cache_creation_input_tokens") or 0
+    prompt, completion = usage["input_tokens"] + read_ + written, usage["output_tokens"]
+    return {
+        "text": "".join(block["text"] for block in content if block["type"] == "text"),
+        "reasoning": "".join(block["thinking"] for block in content if block["type"] == "thinking"),
+        "calls": [(block["name"], block["input"]) for block in content if block["type"] == "tool_use"],
+        "finish": message["stop_reason"],
+        "usage": (prompt, completion, prompt + completion),
+    }
+
+
+@pytest.mark.parametrize("renderer", RENDERERS, ids=[renderer.dialect for renderer in RENDERERS])
+@settings(max_examples=40, deadline=None)
+@given(answer=abstracts(), places=st.lists(st.integers(0, 3000), max_size=8))
+def test_any_answer_of_any_vendor(renderer: Renderer, answer: Abstract, places: list[int]) -> None:
+    """As that vendor writes it, plain and streamed, cut anywhere: told in this protocol it says the same."""
+    codec = CHAT[renderer.dialect]
+    context = Context(Target("Vendor", "m-1"), "chatcmpl-ours", 1_780_000_000)
+    wanted = {**answer.essence(), "finish": FINISH[answer.finish]}
+    plain = MessagesFace(REQUEST, View("word", 1)).whole(codec.decode(orjson.dumps(renderer.whole(answer)), context))
+    assert spoken(orjson.loads(plain)) == wanted
+    face = MessagesFace(REQUEST, View("word", 1))
+    written = b"".join(event.write(b"\n") for event in renderer.stream(answer))
+    body = face.events(drive(codec.stream(context), cut(written, places))) + face.end()
+    check(read(body))
+    assert spoken(accumulated(body)) == wanted
 
 
 def test_the_good_request_is_good() -> None:
