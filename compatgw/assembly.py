@@ -32,6 +32,7 @@ from compatgw.flow.idempotency import Idempotency
 from compatgw.flow.single import Flights
 from compatgw.flow.tasks import Tasks
 from compatgw.flow.vault import Vault
+from compatgw.flow.vision import described
 from compatgw.policy import breaker, fetching, retry
 from compatgw.policy.access import ADMIN, SCOPES, Principal
 from compatgw.policy.directory import Deployment, Directory, OwnModel
@@ -138,6 +139,8 @@ def house_of(
         cache=cache_of(settings, counters, means.clock),
         answers=Flights(lambda answer: 0),
         streams=Flights(weight),
+        describe=described,
+        seen=seen_of(settings, counters),
         vault=vault_of(settings, counters),
         getter=Getter(user_agent=f"compatgw/{__version__}"),
         links=links_of(settings),
@@ -246,6 +249,11 @@ def cache_of(settings: Settings, counters: Counters, clock: Callable[[], float])
     # In one memory with the limits, many answers would push out what must not be lost.
     place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
     return Cache(place, own, clock)
+
+
+def seen_of(settings: Settings, counters: Counters) -> Counters:
+    """Descriptions of images: on the counters' server, or in memory of their own."""
+    return counters if counters.shared else MemoryCounters(max_bytes=settings.vision.memory)
 
 
 def vault_of(settings: Settings, counters: Counters) -> Vault | None:

@@ -273,6 +273,31 @@ class ReasoningSettings:
 
 @with_config(_STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VisionSettings:
+    """`[vision]`: images for models that see none are put into words by one that does.
+
+    Attributes:
+        model: That describes them; by any name that calls have. Default: none, and such a model refuses images.
+        prompt: What it is asked.
+        max_tokens: Most that it writes of one image.
+        parallel: Images of one call that are described at one time.
+        keep: Seconds for which a description is kept.
+        memory: Bytes of all of them, where they are kept in memory.
+    """
+
+    model: str | None = None
+    prompt: str = (
+        "Describe this image for somebody who cannot see it. Write down all text in it exactly. "
+        "Say what is shown, where, and how it belongs together. Do not guess what cannot be seen."
+    )
+    max_tokens: Annotated[int, Field(ge=16)] = 1024
+    parallel: Annotated[int, Field(ge=1, le=16)] = 4
+    keep: Annotated[float, Field(gt=0)] = 86_400.0
+    memory: Annotated[int, Field(ge=MIB)] = 8 * MIB
+
+
+@with_config(_STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings:
     """`[state]`: where records and counters are kept.
 
@@ -406,6 +431,7 @@ class Settings:
             0 ends the call upstream at once.
         cache: Complete answers, kept for identical requests.
         idempotency: The header `Idempotency-Key`.
+        vision: Images for models that see none.
         fetch: Files that requests link to.
         responses: Responses that can be gone on with.
         reasoning: What models think, for clients that do not send it back.
@@ -438,6 +464,7 @@ class Settings:
     drain: Annotated[float, Field(ge=0, le=300)] = 0.0
     cache: CacheSettings = field(default_factory=CacheSettings)
     idempotency: IdempotencySettings = field(default_factory=IdempotencySettings)
+    vision: VisionSettings = field(default_factory=VisionSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     responses: ResponsesSettings = field(default_factory=ResponsesSettings)
     reasoning: ReasoningSettings = field(default_factory=ReasoningSettings)

@@ -61,6 +61,7 @@ class Overrides(TypedDict, total=False):
     transport: Literal["auto", "aiohttp", "httpx"]
     max_body: int
     max_upload: int
+    vision: Mapping[str, object]
     fetch: Mapping[str, object]
     responses: Mapping[str, object]
     reasoning: Mapping[str, object]

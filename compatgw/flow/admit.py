@@ -8,18 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from compatgw.errors import Forbidden, InsufficientQuota, Overloaded, RateLimited, StreamingDisabled
 from compatgw.policy import limits, money
 from compatgw.policy.access import ALL
+from compatgw.policy.needs import is_image, parts_of
 from compatgw.policy.plan import Question, plan
 from compatgw.state.base import MOST, BadRecord, Bucket, Budget, StateError
 from compatgw.surfaces.extensions import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from decimal import Decimal
     from types import TracebackType
 
     from compatgw.flow.call import Call, House
@@ -31,6 +32,8 @@ _log = logging.getLogger("compatgw")
 # Seconds. Only a call that outlives it, or that a living process has lost, is given back by this.
 _HELD_FOR = 3600.0
 _LEASED_FOR = 600
+# About how many tokens a large image and the question about it have.
+_OF_IMAGE = 4_000
 
 
 class Capacity:
@@ -65,7 +68,7 @@ async def admit(call: Call, house: House) -> None:
         StreamingDisabled: A stream was asked where the operator switched streams off.
         RateLimited: A limit is reached; nothing was taken.
     """
-    if call.stream and not house.settings.streaming:
+    if call.request.get("stream") and not house.settings.streaming:
         raise StreamingDisabled("Streaming is switched off on this gateway. Send the request with 'stream': false.")
     call.targets = _sole(call, house) or plan(*asked(call, house)).targets
     await _take(call, house)
@@ -79,7 +82,11 @@ def _sole(call: Call, house: House) -> tuple[Route, ...]:
     found = house.sole(call.request["model"], call.scope, house.settings.unsupported, call.surface.codec)
     if not found or not house.health.is_well(found[0].key):
         return ()
-    context = found[0].candidate.context
+    candidate = found[0].candidate
+    if house.settings.vision.model is not None and candidate.takes("image") is False:
+        # There may be images to be put into words.
+        return ()
+    context = candidate.context
     if context is not None and call.size > context:
         # It may not fit; the whole planner looks closer. No token is shorter than a byte.
         return ()
@@ -98,6 +105,7 @@ def asked(call: Call, house: House) -> tuple[Question, Directory, Live]:
         options=call.options,
         needs=call.kind.needs(call.request, call.input),
         codec=call.surface.codec,
+        vision_helper=settings.vision.model is not None,
         unsupported=call.options.unsupported or settings.unsupported,
         output_cap=settings.money.output_cap,
     )
@@ -164,11 +172,22 @@ def may_cost(call: Call, house: House, route: Route) -> Decimal | None:
         return None
     output = call.kind.output(call.request, house.settings.money.output_cap, route.target.max_output)
     try:
-        return money.estimate(price, call.input, output, call.kind.images(call.request))
+        most = money.estimate(price, call.input, output, call.kind.images(call.request))
+        return money.sum_of((most, _to_describe(call, house))) if route.describe_images else most
     except BadRecord:
         raise InsufficientQuota(
             f"This call may cost more than {MOST:,}, which nobody has. Ask for fewer output tokens.", should_retry=False
         ) from None
+
+
+def _to_describe(call: Call, house: House) -> Decimal:
+    """The most that putting the call's images into words can cost; 0 where the price is not known."""
+    own = house.settings.vision
+    candidates, _ = house.directory.meaning(own.model or "", None)
+    images = sum(map(is_image, parts_of(call.request)))
+    known = [house.prices.of(one.deployment.name, one.target("hints").model, one.names[0]) for one in candidates]
+    each = [money.estimate(price, _OF_IMAGE, own.max_tokens) for price in known if price is not None]
+    return money.sum_of([max(each)] * images) if each else Decimal(0)
 
 
 async def hold(call: Call, house: House, routes: Iterable[Route]) -> None:

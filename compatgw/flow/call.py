@@ -5,8 +5,9 @@ What does not live here: the way itself (`run.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from compatgw.flow.cache import ANYTHING
@@ -15,8 +16,6 @@ from compatgw.policy.kinds import KINDS
 from compatgw.surfaces.extensions import DEFAULT
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from compatgw.config import Settings
     from compatgw.dialects.base import Answer, Outgoing, Piece, Policy
     from compatgw.errors import GatewayError
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from compatgw.surfaces.extensions import CallOptions
     from compatgw.upstream.client import Endpoint, UpstreamClient
     from compatgw.upstream.fetching import Getter
-    from compatgw.wire.chat import Usage
+    from compatgw.wire.chat import ChatRequest, Usage
     from compatgw.wire.native import Native
 
 Headers = tuple[tuple[str, str], ...]
@@ -97,6 +96,7 @@ class House:
         tasks: What is finished although nobody waits for it.
         cache: Answers that are kept; None in a gateway that keeps none.
         answers, streams: Calls upstream that identical ones wait for, where there is a cache.
+        describe: Puts images into words for models that see none. seen: Where descriptions are kept.
         vault: Reasoning that clients drop; None where it is not kept.
         getter: The way to what requests link to. links: Which of these are followed.
         conversations: Responses that are kept. background: Those that are worked on.
@@ -123,6 +123,8 @@ class House:
     cache: Cache | None
     answers: Flights[Answer]
     streams: Flights[Piece]
+    describe: Callable[[Call, House, ChatRequest], Awaitable[ChatRequest]]
+    seen: Counters
     vault: Vault | None
     getter: Getter
     links: LinkRules
@@ -150,6 +152,7 @@ class Ticket:
         paid: Usage and charge are written.
         used: Tokens that the call came to.
         images: Images that were made for it.
+        extra: What further models cost that were asked on its behalf.
         sent: Some of the answer may have reached the client.
         delivered: Characters of the answer that went to the client.
         cost: What the call cost, once known.
@@ -165,6 +168,7 @@ class Ticket:
     paid: bool = False
     used: int = 0
     images: int = 0
+    extra: Decimal = Decimal(0)
     sent: bool = False
     delivered: int = 0
     cost: Decimal | None = None
@@ -196,6 +200,7 @@ class Call:
         through: Its answer is in the client's own protocol, passed on as it came.
         type: Content type of its answer, where the upstream decides that.
         links: Its messages hold links, which some upstreams do not follow.
+        described: The model that put its images into words, "" where none did.
         stripped: What was signed is left out from now on: an upstream refused it.
         flown: A flight owns the call upstream, and ends it.
         targets: What it tries, in order, once planned.
@@ -229,6 +234,7 @@ class Call:
     through: bool = False
     type: str = ""
     links: bool = False
+    described: str = ""
     stripped: bool = False
     flown: bool = False
     targets: tuple[Route, ...] = ()

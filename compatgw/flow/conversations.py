@@ -122,8 +122,14 @@ class Conversations:
         data = _written(kept)
         if data is None or len(data) > self.settings.max_entry:
             return False
+        name = name_of(owner, kept.response["id"])
         try:
-            return await self.values.put(name_of(owner, kept.response["id"]), data, self.settings.keep)
+            done = await self.values.put(name, data, self.settings.keep)
+            if self.values.state.startswith("lost"):
+                # This process's own memory stands in: nobody else would find it, nor this one when it is over.
+                await self.values.drop(name)
+                return False
+            return done
         except CountersLost as error:
             _log.warning("%s A response is told, but not kept.", error)
             return False

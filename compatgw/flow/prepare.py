@@ -82,6 +82,8 @@ async def _chat(call: Call, house: House, route: Route, seconds: float) -> Any:
         request = reasoning.for_target(request, dialect, target, away=away)
         if house.vault is not None and reasoning.returns(dialect, target):
             request = await house.vault.restored(tenant_of(call.caller), request, dialect, target)
+    if route.describe_images:
+        request = await house.describe(call, house, request)
     if call.links:
         with call.patience.within(seconds, _slow_link):
             request = await inlined(request, dialect, target, call.fetcher(house))

@@ -77,7 +77,7 @@ def _cost(call: Call, used: Meter) -> Decimal | None:
     if price is None:
         return None
     try:
-        return money.cost(price, used)
+        return money.sum_of((money.cost(price, used), call.ticket.extra))
     except BadRecord as error:
         if not call.ticket.held:
             return None

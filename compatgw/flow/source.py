@@ -257,6 +257,8 @@ def _about(call: Call) -> Headers:
         headers.append(("X-Fallback-From", call.targets[0].key[:_HEADER]))
     if call.retries:
         headers.append(("X-Retry-Count", str(call.retries)))
+    if call.described:
+        headers.append(("X-Vision-Fallback", call.described))
     if outgoing.dropped:
         headers.append(("X-Dropped-Params", ",".join(outgoing.dropped)[:_HEADER]))
     if outgoing.clamped:

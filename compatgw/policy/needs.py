@@ -6,9 +6,11 @@ What does not live here: which models have it (`plan.py`), counting for limits a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from compatgw.wire.chat import ChatRequest, FileData
 
 # Runs of spaces aside, no text's tokens are three times as long as an estimate takes them for.
@@ -83,6 +85,21 @@ def needs(request: ChatRequest, total: int) -> Needs:
         output=request.get("max_completion_tokens") or request.get("max_tokens"),
         choices=request.get("n") or 1,
     )
+
+
+def parts_of(request: ChatRequest) -> Iterator[Any]:
+    """All parts of all messages; a text that stands alone is none."""
+    for message in request["messages"]:
+        content = message.get("content")
+        if content is not None and not isinstance(content, str):
+            yield from content
+
+
+def is_image(part: Mapping[str, Any]) -> bool:
+    """True for a part of a message that is an image, as a link, as data, or as a file."""
+    if part["type"] == "file":
+        return _kind(part["file"]).startswith("image/")
+    return bool(part["type"] == "image_url")
 
 
 def _kind(file: FileData) -> str:

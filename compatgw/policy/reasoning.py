@@ -37,6 +37,8 @@ _SUFFIX = "__thought__"
 _NAME = "thought:"
 _DIGEST = 32
 _HIDDEN = ("thought_signature", "provider_specific_fields")
+_WITH_CALL = frozenset({"extra_content", *_HIDDEN})
+_SIGNED = frozenset({"reasoning_details", "thinking_blocks", "extra_content"})
 # A date, a version or a stage at the end of a model's name: the same model under another.
 _VERSION = re.compile(r"([-@]\d{8}|-\d{4}-\d\d-\d\d|-\d\d-\d\d(\d\d)?|-latest|-preview|-exp|-v\d+(:\d+)?|@default)+\Z")
 _REFUSED = re.compile(
@@ -161,18 +163,17 @@ def restored(request: ChatRequest, found: Mapping[Want, Kept], signer: str) -> C
 
 def _carries(message: Mapping[str, Any]) -> bool:
     """A message brought its own back."""
-    if any(message.get(name) for name in ("reasoning_details", "thinking_blocks", "extra_content")):
+    if not _SIGNED.isdisjoint(message) and any(message.get(name) for name in _SIGNED):
         return True
     content = message.get("content")
-    return isinstance(content, list) and any(part["type"] == "thinking" for part in content)
+    return content.__class__ is list and any(part["type"] == "thinking" for part in content)
 
 
 def _carried(call: Mapping[str, Any]) -> bool:
-    inner = call.get("function")
-    hidden = isinstance(inner, dict) and "thought_signature" in inner
-    return (
-        bool(call.get("extra_content")) or hidden or _SUFFIX in str(call.get("id")) or any(n in call for n in _HIDDEN)
-    )
+    """A call brought its own back, in one place or another."""
+    if not _WITH_CALL.isdisjoint(call) or _SUFFIX in call["id"]:
+        return bool(call.get("extra_content")) or _SUFFIX in call["id"] or any(name in call for name in _HIDDEN)
+    return "thought_signature" in (call.get("function") or ())
 
 
 def _call_key(tenant: str, call: Mapping[str, Any]) -> str:
@@ -262,8 +263,10 @@ def _without(request: ChatRequest, mine: Callable[[str], bool]) -> ChatRequest:
             made = {**message, "tool_call_id": message["tool_call_id"].partition(_SUFFIX)[0]}
         changed = changed or made is not message
         messages.append(made)
+    if not changed:
+        return request
     out: Any = {**request, "messages": messages}
-    return out if changed else request
+    return out  # type: ignore[no-any-return]
 
 
 def _cleaned(message: Any, google: bool, blocks: bool, mine: Callable[[str], bool]) -> Any:

@@ -5,7 +5,6 @@ What does not live here: the choice of transport (`client.py`).
 
 from __future__ import annotations
 
-import asyncio
 import io
 from typing import TYPE_CHECKING
 from urllib.request import getproxies, proxy_bypass
@@ -17,8 +16,6 @@ from compatgw.upstream.transport import TransportFailed, TransportTimeout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from aiohttp.abc import AbstractStreamWriter
 
     from compatgw.upstream.transport import Body, Call, Reply
 
@@ -55,11 +52,11 @@ class AiohttpTransport:
             timeout = aiohttp.ClientTimeout(total=None, connect=call.connect_timeout)
             self._timeouts[call.connect_timeout] = timeout
         url, proxy = self._ways.get(call.url) or self._way(call.url)
-        body: bytes | io.BytesIO | Sent
+        body: bytes | io.BytesIO | Body
         if isinstance(call.body, bytes):
             body = call.body if len(call.body) < _PIECEWISE else io.BytesIO(call.body)
         else:
-            body = Sent(call.body)
+            body = call.body
         try:
             response = await self._session.request(
                 call.method,
@@ -88,35 +85,6 @@ class AiohttpTransport:
     async def aclose(self) -> None:
         """Closes all connections."""
         await self._session.close()
-
-
-class Sent(aiohttp.Payload):
-    """A body that is read while it is sent."""
-
-    _autoclose = True
-
-    def __init__(self, body: Body) -> None:
-        super().__init__(body, content_type="application/octet-stream")
-        self._body = body
-        self._size = body.size
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        """Never asked for: nothing here looks into a body that is sent."""
-        raise TypeError("a body that is streamed is no text")
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        """Writes all of it, or as much as the upstream takes."""
-        await self.write_with_length(writer, None)
-
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        """Writes all of it, or as much as the upstream takes."""
-        try:
-            async for piece in self._body:
-                await writer.write(piece)
-        except (aiohttp.ClientConnectionError, ConnectionError):
-            # An upstream may answer, a refusal mostly, and close without reading on. A failure here would hide
-            # that answer; the connection itself tells that it is lost, and then this is cancelled.
-            await asyncio.get_running_loop().create_future()
 
 
 class AiohttpReply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any, cast
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -13,44 +14,36 @@ from compatgw.errors import GatewayError, InvalidRequest, NotFound, Overloaded, 
 from compatgw.flow.background import Background
 from compatgw.flow.conversations import Conversations, Keeping, name_of
 from compatgw.flow.tasks import Tasks
-from compatgw.state.base import CountersLost
+from compatgw.state.loss import GuardedCounters
 from compatgw.state.memory import MemoryCounters
+from compatgw.state.redis import RedisCounters
 from compatgw.surfaces.base import Parsed, View
 from compatgw.surfaces.responses import ResponsesFace, parse
 from compatgw.surfaces.responses.stored import entry, page
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from compatgw.flow.call import Client
     from compatgw.wire.chat import ChatCompletion
 
 OWNER = "team a"
 
 
-class Lost:
-    """What is kept cannot be reached."""
-
-    state = "lost: the server is away"
-
-    async def get(self, name: str) -> bytes | None:
-        """Nothing."""
-        raise CountersLost("away")
-
-    async def put(self, name: str, value: bytes, ttl: float, *, only_new: bool = False) -> bool:
-        """Nothing."""
-        raise CountersLost("away")
-
-    async def drop(self, *names: str) -> None:
-        """Nothing."""
-        raise CountersLost("away")
+def lost(meanwhile: Any) -> GuardedCounters:
+    """Shared counters that are away; meanwhile this process counts for itself, or nobody does."""
+    return GuardedCounters(RedisCounters("redis://127.0.0.1:1/0", timeout=0.2), meanwhile)
 
 
-class Empty(MemoryCounters):
-    """Counters of this process alone while the shared ones are lost."""
-
-    @property
-    def state(self) -> str:
-        """As they say it."""
-        return "lost: local limits"
+@pytest.fixture(params=["memory", "redis"])
+async def values(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
+    """Where responses are kept: in memory, and on a real server."""
+    if request.param == "memory":
+        yield MemoryCounters()
+        return
+    shared = RedisCounters(request.getfixturevalue("redis_url"), prefix=f"kept-{uuid4().hex}")
+    yield shared
+    await shared.aclose()
 
 
 class Clock:
@@ -97,18 +90,18 @@ async def kept(
 # --- keeping ---------------------------------------------------------------------------------
 
 
-async def test_a_response_is_kept_with_its_conversation() -> None:
+async def test_a_response_is_kept_with_its_conversation(values: Any) -> None:
     """What was asked, each item with an id, and what was said."""
-    conversations = Conversations(MemoryCounters())
+    conversations = Conversations(values)
     found = await conversations.find(OWNER, await kept(conversations))
     assert found.response["status"] == "completed"
     assert [item["id"] for item in found.inputs] == ["msg_cgww1in00"]
     assert [item["role"] for item in found.items] == ["user", "assistant"]
 
 
-async def test_a_conversation_is_flat() -> None:
+async def test_a_conversation_is_flat(values: Any) -> None:
     """The third turn is one look, even when the first two are gone."""
-    conversations = Conversations(MemoryCounters())
+    conversations = Conversations(values)
     first = await kept(conversations)
     parsed = await conversations.resolved(OWNER, asked(previous_response_id=first, input="and?"))
     second = await kept(conversations, parsed, "w2", "More")
@@ -118,9 +111,9 @@ async def test_a_conversation_is_flat() -> None:
     assert [item["content"][0]["text"] for item in (await conversations.find(OWNER, second)).inputs] == ["and?"]
 
 
-async def test_nobody_else_has_it() -> None:
+async def test_nobody_else_has_it(values: Any) -> None:
     """Neither by its id, nor to go on with, nor to delete."""
-    conversations = Conversations(MemoryCounters())
+    conversations = Conversations(values)
     id = await kept(conversations)
     for owner in ("team b", "name a"):
         with pytest.raises(NotFound):
@@ -176,23 +169,22 @@ async def test_nothing_is_kept_that_is_not_to_be() -> None:
 
 async def test_while_it_is_lost_nothing_is_known() -> None:
     """503 for who asks, also where this process's own memory stands in; an answer is told all the same."""
-    for values in (Lost(), Empty()):
-        conversations = Conversations(values)
+    for meanwhile in ("local", "refuse"):
+        conversations = Conversations(lost(meanwhile))
         with pytest.raises(Overloaded):
             await conversations.find(OWNER, "resp_1")
         with pytest.raises(Overloaded):
             await conversations.resolved(OWNER, asked(previous_response_id="resp_1"))
         with pytest.raises(Overloaded):
             await conversations.drop(OWNER, "resp_1")
-    parsed = asked()
-    face = face_of(parsed)
-    await Conversations(Lost()).settle(OWNER, parsed, face, "up", said("Hello"))
-    assert orjson.loads(face.whole(said("Hello")))["store"] is False
+        parsed = asked()
+        face = face_of(parsed)
+        await conversations.settle(OWNER, parsed, face, "up", said("Hello"))
+        assert orjson.loads(face.whole(said("Hello")))["store"] is False
 
 
-async def test_what_is_damaged_is_unknown() -> None:
+async def test_what_is_damaged_is_unknown(values: Any) -> None:
     """Bytes that were changed are no response."""
-    values = MemoryCounters()
     conversations = Conversations(values)
     id = await kept(conversations)
     data = await values.get(name_of(OWNER, id))
@@ -303,9 +295,8 @@ class Desk:
         return str((await self.background.retrieve(OWNER, id)).response["status"])
 
 
-async def test_work_in_the_background() -> None:
+async def test_work_in_the_background(values: Any) -> None:
     """Queued, in progress, completed; everybody who shares what is kept sees it."""
-    values = MemoryCounters()
     one, other = Desk(values), Desk(values)
     id = await one.begin()
     assert await one.status(id) == "in_progress"
@@ -333,9 +324,8 @@ async def test_a_call_that_fails_in_the_background() -> None:
     assert "secret" not in orjson.dumps(found).decode()
 
 
-async def test_cancelling() -> None:
+async def test_cancelling(values: Any) -> None:
     """Ends the call, here or elsewhere, and stays; what is done stays done."""
-    values = MemoryCounters()
     for elsewhere in (False, True):
         desk = Desk(values)
         other = Desk(values) if elsewhere else desk
@@ -349,9 +339,9 @@ async def test_cancelling() -> None:
         assert (await other.background.cancel(OWNER, id))["status"] == "cancelled"
 
 
-async def test_deleting_ends_the_work() -> None:
+async def test_deleting_ends_the_work(values: Any) -> None:
     """Nobody could retrieve it."""
-    desk = Desk()
+    desk = Desk(values)
     id = await desk.begin()
     await desk.conversations.drop(OWNER, id)
     await desk.tasks.aclose()
@@ -389,10 +379,11 @@ async def test_an_answer_that_is_too_large_has_failed() -> None:
 
 async def test_nothing_begins_while_nothing_can_be_kept() -> None:
     """503: nobody could ever retrieve it."""
-    desk = Desk(Lost())
-    with pytest.raises(Overloaded):
-        await desk.begin()
-    assert not desk.began.is_set()
+    for meanwhile in ("local", "refuse"):
+        desk = Desk(lost(meanwhile))
+        with pytest.raises(Overloaded):
+            await desk.begin()
+        assert not desk.began.is_set()
 
 
 async def test_following_a_stream_as_it_comes() -> None:

@@ -164,3 +164,19 @@ async def test_what_a_form_would_do_is_explained() -> None:
     assert answer.status_code == 200
     assert "gpt-4o-transcribe" in answer.text
     assert upstream.got == []
+
+
+async def test_sound_is_no_stream_that_could_be_switched_off() -> None:
+    """It goes out bit by bit, because it may be long; nobody asked for events."""
+    gateway = gateway_over(openai=FakeOpenAI(), options={"streaming": False})
+    asked = {"model": "openai/tts-1", "voice": "alloy", "input": "Hi"}
+    async with gateway.client() as client:
+        answer = await client.post("/v1/audio/speech", json=asked, headers=KEY)
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "audio/mpeg")
+        refused = await client.post(
+            PATH,
+            data={"model": "openai/gpt-4o-transcribe", "stream": "true"},
+            files={"file": ("a.wav", b"RIFF" * 10)},
+            headers=KEY,
+        )
+    assert (refused.status_code, refused.json()["error"]["code"]) == (501, "streaming_disabled")

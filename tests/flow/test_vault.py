@@ -375,6 +375,23 @@ async def test_a_value_that_is_not_ours_is_a_miss() -> None:
     assert await vault.restored("t", bare, dialect, target) is not bare
 
 
+async def test_what_cannot_be_written_is_not_kept() -> None:
+    """Half a character, and nesting that no JSON is written with."""
+    deep: Any = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    vault, dialect, target, request = (
+        Vault(MemoryCounters()),
+        DIALECTS["gemini"],
+        Target("gemini", "g"),
+        asked(model="m"),
+    )
+    for extra in ({"x": "\ud800"}, deep):
+        answer = entry()
+        answer["choices"][0]["message"]["extra_content"] = extra
+        assert await vault.remember("t", request, dialect, target, answer) == 0  # type: ignore[arg-type]
+
+
 async def test_targets_that_take_nothing_back_cost_nothing() -> None:
     """Nothing is looked for and nothing kept."""
     counters = RedisCounters("redis://127.0.0.1:1/0")

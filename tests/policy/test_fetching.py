@@ -90,7 +90,7 @@ HOSTILE = [
     "https://2852039166/", "https://0xa9fea9fe/", "https://169.254.43518/", "https://[::1]/", "https://[::]/",
     "http://[::ffff:127.0.0.1]/", "http://[::ffff:7f00:1]/", "https://[::127.0.0.1]/", "https://[fe80::1%25eth0]/",
     "https://[fe80::1%eth0]/", "https://[fd00:ec2::254]/", "https://[64:ff9b::7f00:1]/", "https://[2002:7f00:1::]/",
-    "https://①②⑦.⓪.⓪.①/", "https://127。0。0。1/", "https://１２７.0.0.1/", "https://127.0.0.1\u3002/",
+    "https://" + "ä" * 70 + ".example/", "https://①②⑦.⓪.⓪.①/", "https://127。0。0。1/", "https://１２７.0.0.1/", "https://127.0.0.1\u3002/",
     # Who is asked, in other words than it seems.
     "https://good.example@169.254.169.254/", "https://user:pass@good.example/", "https://@good.example/",
     "https://good.example\\@evil.example/", "https://good.example\\.evil.example/", "https://evil.example#@good/ x",

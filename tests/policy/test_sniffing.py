@@ -81,6 +81,7 @@ def test_an_image_that_is_none_is_refused_with_its_path(kind: str) -> None:
         "data:image/png;base64",
         "data:image/png;base64,***",
         "data:image/png;base64,A",
+        "data:image/png;base64,é",
         "https://example.com/x.png",
         "data:image/png;base64," + "\n".join(base64.b64encode(BYTES["image/png"]).decode()),
     ],

@@ -184,3 +184,19 @@ async def test_coheres_sdk() -> None:
         got = await client.rerank(model="rerank-v3.5", query="q", documents=["a", "b"], top_n=1)
 
     assert len(got.results) == 1
+
+
+async def test_quirks_of_embeddings_are_configured_as_one_table() -> None:
+    """How many inputs a server of one's own takes, in which form it gives vectors, and what it lacks."""
+    fake = FakeOpenAI()
+    quirks = {"embeddings": {"most": 5, "form": "float"}, "lacks": ["rerank"]}
+    mine = {"app": fake, "base_url": "http://mine/v1", "api_key": fake.api_key, "quirks": quirks}
+    gateway = gateway_of(providers={"mine": mine})
+    async with gateway.openai(api_key=KEY) as ai, gateway.client(api_key=KEY) as http:
+        got = await ai.embeddings.create(model="mine/x", input=[str(number) for number in range(12)])
+        ranked = await http.post("/v1/rerank", json={"model": "mine/x", "query": "q", "documents": ["a"]})
+
+    assert len(got.data) == 12
+    assert sorted(len(call.body["input"]) for call in fake.calls) == [2, 5, 5]
+    assert not any("encoding_format" in call.body for call in fake.calls)
+    assert ranked.status_code == 404

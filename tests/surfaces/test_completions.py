@@ -6,12 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx2
+import langchain_openai
 import openai
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai import AsyncOpenAI, OpenAI
+from pydantic import SecretStr
 
 from compatgw.dialects.base import Answer, Piece
 from compatgw.errors import GatewayError, InvalidRequest, StreamInterrupted
@@ -467,3 +469,18 @@ async def test_a_kept_answer_says_what_the_first_one_said(stream: bool) -> None:
                 told.append((await ai.completions.create(**asked)).choices[0].text)
     assert told == ["Hi there", "Hi there", "Other"]
     assert len(scene.llm.openai.calls) == 2
+
+
+@pytest.mark.parametrize("model", [OWN, "anthropic/claude-sonnet-4-5"])
+async def test_langchains_completions_model_invokes_and_streams(model: str) -> None:
+    """It sends a list of one prompt, and every setting whether asked for or not."""
+    scene = Scene()
+    scene.fake(model).reply("Hello there")
+    scene.fake(model).reply("One two")
+    http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=scene.app))
+    chain: Any = langchain_openai.OpenAI(
+        model=model, base_url="http://gw/v1", api_key=SecretStr(KEY), http_async_client=http, max_retries=0
+    )
+    assert await chain.ainvoke("Hi") == "Hello there"
+    assert "".join([piece async for piece in chain.astream("Count.")]) == "One two"
+    await http.aclose()

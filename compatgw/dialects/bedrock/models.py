@@ -157,7 +157,7 @@ ROWS: tuple[Row, ...] = (
     _row(r"mistral|pixtral", Traits(choices=("any",))),
     _row(r"command-(text|light)", replace(_PLAIN, system=False, top_k="k")),
     _row(r"command", replace(_AUTO, top_k="k")),
-    _row(r"llama3-|llama2", replace(_PLAIN, top_k="")),
+    _row(r"llama3-\d+b|llama2", replace(_PLAIN, top_k="")),
     _row(r"llama", replace(_AUTO, top_k="")),
     _row(r"jamba", replace(_AUTO, top_k="")),
     _row(r"ai21\.j2", replace(_PLAIN, system=False, top_k="")),

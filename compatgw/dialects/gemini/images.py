@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from compatgw.dialects.base import Context, MediaCodec, Result, Target
-    from compatgw.wire.images import EditRequest, Image, ImageRequest, ImagesAnswer, ImageUsage
+    from compatgw.wire.images import EditRequest, Image, ImageRequest, ImagesAnswer
     from compatgw.wire.multipart import Upload
 
 
@@ -228,11 +228,11 @@ def decode(body: bytes, context: Context) -> Result:
     kinds = {kind for _, kind in found}
     if len(kinds) == 1 and (word := kinds.pop().rpartition("/")[2]):
         answer["output_format"] = word
-    if (usage := _usage(value)) is not None:
+    told = response.usage(value.get("usageMetadata"))
+    if (usage := images.usage(told)) is not None:
         answer["usage"] = usage
     if context.memo.get("address"):
         answer["data"] = [images.addressed(image) for image in answer["data"]]
-    told = response.usage(value.get("usageMetadata"))
     return images.result(answer)._replace(usage=told)
 
 
@@ -284,24 +284,6 @@ def _image(value: Any, member: str) -> tuple[Image, str] | None:
     kind = value.get("mimeType")
     kind = kind.lower() if isinstance(kind, str) else "image/png"
     return ({"b64_json": value[member]}, kind) if kind.startswith("image/") else None
-
-
-def _usage(value: dict[str, Any]) -> ImageUsage | None:
-    told = response.usage(value.get("usageMetadata"))
-    if told is None:
-        return None
-    seen = told.get("prompt_tokens_details", {}).get("image_tokens", 0)
-    painted = told.get("completion_tokens_details", {}).get("image_tokens", 0)
-    return {
-        "input_tokens": told["prompt_tokens"],
-        "output_tokens": told["completion_tokens"],
-        "total_tokens": told["total_tokens"],
-        "input_tokens_details": {"text_tokens": max(0, told["prompt_tokens"] - seen), "image_tokens": seen},
-        "output_tokens_details": {
-            "text_tokens": max(0, told["completion_tokens"] - painted),
-            "image_tokens": painted,
-        },
-    }
 
 
 # --- failures --------------------------------------------------------------------------------

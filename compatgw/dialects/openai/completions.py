@@ -186,7 +186,7 @@ class TextStream:
             return out
         for event in self._reader.finish():
             # Half an event at the end of a stream that was cut is nothing.
-            if event.data.strip().startswith(b"[DONE]") or _is_json(event.data):
+            if event.data.strip().startswith(b"[DONE]") or _json(event.data) is not None:
                 self._event(event, out)
         if not self.done:
             self._end(out, announced=False)
@@ -202,13 +202,14 @@ class TextStream:
         if data.startswith(b"[DONE]"):
             self._end(out, announced=True)
         elif event.name == "error":
-            value = orjson.loads(data) if _is_json(data) else data.decode("utf-8", "replace")
-            raise failure.from_value({"error": value} if isinstance(value, str) else value, self._context.target)
+            value = _json(data)
+            said = value if isinstance(value, dict) else {"error": data.decode("utf-8", "replace")}
+            raise failure.from_value(said, self._context.target)
         elif data and data != b"null" and event.name != "ping":
             self._chunk(data, out)
 
     def _chunk(self, data: bytes, out: list[Piece]) -> None:
-        value = orjson.loads(data) if _is_json(data) else None
+        value = _json(data)
         if not isinstance(value, dict):
             raise UpstreamFailure(f"{self._where} sent an event that is not a chunk: {failure.extract(data)[0]}")
         if (problem := finish.fault(value, self._context.target)) is not None:
@@ -273,12 +274,12 @@ class TextStream:
         self.done = True
 
 
-def _is_json(data: bytes) -> bool:
+def _json(data: bytes) -> Any:
+    """What `data` holds, None for what is no JSON."""
     try:
-        orjson.loads(data)
+        return orjson.loads(data)
     except orjson.JSONDecodeError:
-        return False
-    return True
+        return None
 
 
 def serves(quirks: Quirks) -> bool:

@@ -343,7 +343,9 @@ def decode(body: bytes, context: Context) -> Result:
     answer = {**rest, "created": created if _is_time(created) else context.created, "data": data}
     if (usage := images.usage(value.get("usage"))) is not None:
         answer["usage"] = usage
-    return images.result(cast("ImagesAnswer", answer))
+    result = images.result(cast("ImagesAnswer", answer))
+    # Images are large: an answer that needs no change is not written anew.
+    return result._replace(data=body) if answer == value else result
 
 
 def _image(value: Any) -> dict[str, Any] | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from compatgw.surfaces.base import Surface
 from compatgw.surfaces.messages.envelope import envelope
-from compatgw.surfaces.messages.face import CountFace, MessagesFace, render_count
+from compatgw.surfaces.messages.face import CountFace, MessagesFace
 from compatgw.surfaces.messages.request import count_validator, parse, parse_count, validator
 from compatgw.wire.messages import HEADERS
 
@@ -24,4 +24,4 @@ COUNT_TOKENS = Surface(
     headers=HEADERS,
 )
 
-__all__ = ["COUNT_TOKENS", "MESSAGES", "count_validator", "render_count", "validator"]
+__all__ = ["COUNT_TOKENS", "MESSAGES", "count_validator", "validator"]

@@ -29,6 +29,14 @@ _TYPES = {
     529: "overloaded_error",
 }
 _FULL = "prompt is too long"
+# The hub's members as the client knows them.
+_MEMBERS = {
+    "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
+    "reasoning_effort": "output_config.effort",
+    "response_format": "output_config.format",
+    "stop": "stop_sequences",
+    "user": "metadata.user_id",
+}
 # The SDKs send the whole conversation instead when they read this.
 _UNTHREADED = {"error_code": "thread_unsupported_request", "unsupported": [THREAD]}
 
@@ -41,12 +49,15 @@ def envelope(error: GatewayError, request_id: str | None = None) -> Mapping[str,
         request_id: Of the call, where it is known.
     """
     inside = error.envelope()["error"]
-    message = inside["message"]
+    message, param = inside["message"], inside["param"]
+    if param in _MEMBERS:
+        param, ours = _MEMBERS[param], param
+        message = message.replace(f"'{ours}'", f"'{param}'")
     # Claude Code makes its history shorter when it reads these words.
     if error.code == "context_length_exceeded" and _FULL not in message.lower():
         message = f"{_FULL}: {message}"
     kind = _TYPES.get(error.status, "invalid_request_error" if error.status < 500 else "api_error")
-    told: dict[str, Any] = {"type": kind, "message": message, "param": inside["param"], "code": inside["code"]}
+    told: dict[str, Any] = {"type": kind, "message": message, "param": param, "code": inside["code"]}
     if error.param == THREAD:
         told["details"] = _UNTHREADED
     out: dict[str, Any] = {"type": "error", "error": told}

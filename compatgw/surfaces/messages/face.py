@@ -77,10 +77,5 @@ class CountFace(MessagesFace):
     __slots__ = ()
 
     def whole(self, answer: Answer | Result) -> bytes:
-        """The count, as an upstream or `counted` says it."""
+        """The count, an upstream's own or an estimate."""
         return orjson.dumps(answer.body)  # type: ignore[union-attr]
-
-
-def render_count(tokens: int) -> bytes:
-    """The body of a count that was made here."""
-    return orjson.dumps({"input_tokens": tokens})

@@ -15,7 +15,7 @@ from compatgw.errors import InvalidRequest
 from compatgw.surfaces.responses import thoughts
 from compatgw.surfaces.responses.tools import SHELL, command_call, text_call
 from compatgw.wire.native import Foreign
-from compatgw.wire.responses import kind_of
+from compatgw.wire.responses import MARK, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -100,10 +100,12 @@ class _Reader:
         elif kind == "local_shell_call_output":
             self._output(item.get("call_id") or item.get("id") or "", item["output"], param)
         else:
-            # What came of an earlier answer's own tools stands in its text, too.
+            # What came of an earlier answer's own tools stands in its text, too; and what our own face made of an
+            # answer is no trace of a tool at all.
             earlier = param == KEPT
+            ours = str(item.get("id", "")).partition("_")[2].startswith(MARK)
             where = param if earlier else f"{param}.type"
-            self.foreign.append(Foreign("input", item, where, not earlier, _NO_ITEM))
+            self.foreign.append(Foreign("input", item, where, not (earlier or ours), _NO_ITEM))
 
     def close(self) -> None:
         """What the assistant said so far is a message."""

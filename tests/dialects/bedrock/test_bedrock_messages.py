@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from compatgw.errors import InvalidRequest, UnsupportedParameter
 
 from .bedrock_asking import (
-    CLAUDE,
     HI,
     LLAMA,
     MODELS,
@@ -383,11 +382,6 @@ def test_only_four_points_are_sent() -> None:
     talk = [user(*(text(str(n), **MARK) for n in range(6)))]
     outgoing = encode(messages=talk)
 
-    assert [list(b)[0] for b in accepted(outgoing)["messages"][0]["content"]] == ["text"] * 2 + [
-        "text",
-        "text",
-        "cachePoint",
-    ] + ["text", "cachePoint"] * 3 or True
     assert str(accepted(outgoing)).count("cachePoint") == 4
     assert accepted(outgoing)["messages"][0]["content"][-1] == POINT
     assert outgoing.clamped == (("cache_control", "last 4"),)
@@ -411,7 +405,7 @@ _messages = st.lists(
             st.lists(st.sampled_from(["a", "b.c"]), min_size=1, max_size=3),
             _texts,
         ),
-        st.builds(lambda id, value: result(id, value), st.sampled_from(["call_0", "call_1", "x"]), _texts),
+        st.builds(result, st.sampled_from(["call_0", "call_1", "x"]), _texts),
         st.just(user(text("d"), DOCUMENT, IMAGE)),
     ),
     max_size=7,
@@ -422,8 +416,6 @@ _messages = st.lists(
 @given(talk=_messages, model=st.sampled_from(MODELS), tools=st.booleans())
 def test_any_history_becomes_one_that_is_taken(talk: list[Any], model: str, tools: bool) -> None:
     """The strict fake refuses nothing of it, and the same history is always the same bytes."""
-    if model != CLAUDE and any(message.get("tool_calls") for message in talk) and model == TITAN:
-        return  # it calls no tools
     members: Any = {"tools": [tool("a"), tool("b.c")]} if tools and model != TITAN else {}
     first = encode(model, talk, {"unsupported": "drop"}, **members)
 

@@ -268,8 +268,8 @@ def test_tokens_are_told_in_both_words() -> None:
     result = decoded(answer(inline()))
     assert result.body["usage"] == {
         "input_tokens": 9, "output_tokens": 1301, "total_tokens": 1310,
-        "input_tokens_details": {"text_tokens": 9, "image_tokens": 0},
-        "output_tokens_details": {"text_tokens": 11, "image_tokens": 1290},
+        "input_tokens_details": {"text_tokens": 9, "image_tokens": 0, "cached_tokens": 0},
+        "output_tokens_details": {"text_tokens": 11, "image_tokens": 1290, "reasoning_tokens": 11},
     }  # fmt: skip
     assert result.usage is not None
     assert result.usage["completion_tokens"] == 1301

@@ -80,6 +80,12 @@ def test_a_ranking_in_jinas_words(given: Any, expected: Any) -> None:
     }
 
 
+@pytest.mark.parametrize("member", ["truncation", "truncate"])
+def test_long_documents_are_cut_or_not_as_the_caller_says(member: str) -> None:
+    """Under either name."""
+    assert orjson.loads(rank(["a"], **{member: False}).body)["truncation"] is False
+
+
 def test_its_answer_is_openais_already() -> None:
     """So its bytes go on."""
     assert DIALECT.embeddings is not None

@@ -305,7 +305,9 @@ def test_json_in_place_of_plain_text_becomes_it() -> None:
             TRANSCRIPTIONS.decode(orjson.dumps({"text": "x", **bad}), context(format="srt"))
 
 
-@pytest.mark.parametrize("body", [b"Hi", b"[]", b"{}", b'{"text": 3}', b'{"error": {"message": "no"}}'])
+@pytest.mark.parametrize(
+    "body", [b"Hi", b"[]", b"{}", b'{"text": 3}', b'{"text": null}', b'{"error": {"message": "no"}}']
+)
 def test_what_is_no_transcript_is_a_failure(body: bytes) -> None:
     """An error with status 200 among them."""
     for codec in (TRANSCRIPTIONS, TRANSLATIONS):
@@ -395,6 +397,42 @@ def test_chunks_like_a_chats_become_openais_events() -> None:
     assert [event["type"] for event in told(parts)] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
     with pytest.raises(StreamInterrupted):
         drive(TRANSCRIPTIONS, data)
+
+
+def test_what_ends_a_stream_ends_it_once() -> None:
+    """A failure stays one, an end stays one, and a stream that is too large is none."""
+    delta = frames({"type": "transcript.text.delta", "delta": "Hi"})
+    broken = TRANSCRIPTIONS.stream(context())
+    assert len(broken.feed(delta + b"data: {\n\n")) == 1
+    with pytest.raises(UpstreamFailure):
+        broken.feed(delta)
+    for codec, memo in ((SPEECH, {"events": True}), (TRANSCRIPTIONS, {})):
+        unended = codec.stream(context(**memo))
+        assert len(unended.feed(delta + b"data: {")) == 1
+        with pytest.raises(UpstreamFailure, match="not a JSON object"):
+            unended.finish()
+        with pytest.raises(UpstreamFailure, match="not a stream"):
+            codec.stream(context(**memo)).feed(b"x" * (17 << 20))
+    over = SPEECH.stream(context(events=True))
+    over.feed(frames({"type": "speech.audio.done"}))
+    assert over.done
+    assert (over.feed(delta), over.finish()) == ([], [])
+
+
+def test_an_end_without_words_or_tokens_is_one() -> None:
+    """Silence was recorded, and nobody counts."""
+    (part,) = drive(TRANSCRIPTIONS, frames({"type": "transcription.text.delta"}, {"type": "transcription.done"}))
+    assert told([part]) == [{"type": "transcript.text.done", "text": ""}]
+    assert part.usage is None
+    (part,) = drive(TRANSCRIPTIONS, frames({"choices": [1, {"delta": 2}]}) + b"data: [DONE]\n\n")
+    assert told([part])[0]["text"] == ""
+
+
+def test_a_short_sound_is_whole_at_its_end() -> None:
+    """A few bytes wait until it is clear that they are no page."""
+    decoder = SPEECH.stream(context())
+    assert decoder.feed(b"ab") == []
+    assert decoder.finish() == [Part(b"ab")]
 
 
 @given(st.binary(max_size=300), st.sampled_from([{}, {"events": True}]))

@@ -279,6 +279,27 @@ def test_an_error_within_a_stream_comes_after_what_was_said(event: bytes) -> Non
         decoder.finish()
 
 
+def test_an_error_event_is_the_upstreams_failure() -> None:
+    """By its name, in JSON and in words; pings are nothing."""
+    for data in (b'{"message": "overloaded"}', b"overloaded"):
+        with pytest.raises(UpstreamFailure, match="overloaded"):
+            read([b"event: ping\ndata: {}\n\n", b"event: error\ndata: %b\n\n" % data])
+
+
+def test_an_event_without_end_is_given_up() -> None:
+    """Memory stays bounded."""
+    with pytest.raises(UpstreamFailure, match="not a stream"):
+        read([b"data: ", *[b"x" * (1 << 20)] * 20])
+
+
+def test_nothing_is_read_after_the_end() -> None:
+    """Whatever follows `[DONE]`."""
+    decoder = COMPLETIONS.stream(context())
+    assert len(decoder.feed(sse(text("a", "stop")) + sse(text("b")))) == 1
+    assert decoder.done
+    assert decoder.feed(sse(text("c"))) == decoder.finish() == []
+
+
 @given(st.data())
 def test_cutting_a_stream_anywhere_changes_nothing(data: st.DataObject) -> None:
     """Bytes arrive as they like."""

@@ -114,6 +114,32 @@ def test_members_that_are_left_out_are_an_error_under_the_policy_reject() -> Non
     assert caught.value.param == "user"
 
 
+def test_a_member_that_changes_the_answer_is_refused_where_the_row_says_so() -> None:
+    """Under the policy `drop` it is left out and named."""
+    quirks = Quirks(reject=frozenset({"dimensions"}))
+
+    with pytest.raises(UnsupportedParameter) as caught:
+        encode(quirks, dimensions=8)
+    assert caught.value.param == "dimensions"
+    assert encode(quirks, "drop", dimensions=8) == ({"model": "m", "input": "hi"}, ("dimensions",))
+
+
+def test_purposes_without_one_for_when_nobody_said() -> None:
+    """Then nothing is said."""
+    quirks = Quirks(embeddings=EmbeddingQuirks(purposes={"query": "q"}))
+
+    assert encode(quirks)[0] == {"model": "m", "input": "hi"}
+    assert encode(quirks, input_type="query")[0]["input_type"] == "q"
+
+
+def test_of_two_words_for_the_purpose_one_is_told() -> None:
+    """The other is named as left out."""
+    body, left = encode("nvidia", input_type="query", task="retrieval.passage")
+
+    assert body["input_type"] == "query"
+    assert left == ("task",)
+
+
 def test_a_request_is_left_as_it_was() -> None:
     """Codecs are pure: the next attempt starts from the same request."""
     request: Any = {"model": "a", "input": ["x"], "encoding_format": "base64", "dimensions": 3, "input_type": "query"}

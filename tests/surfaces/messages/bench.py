@@ -14,12 +14,12 @@ import httpx
 import httpx2
 import orjson
 
-from compatgw.dialects.base import Codec, Context, Dialect, Leftovers, Target
+from compatgw.dialects.base import Codec, Context, Dialect, Leftovers, Result, Target
 from compatgw.dialects.table import DIALECTS
 from compatgw.errors import GatewayError
 from compatgw.providers.table import PROVIDERS
 from compatgw.surfaces.base import Parsed, Surface, View
-from compatgw.surfaces.messages import COUNT_TOKENS, MESSAGES, render_count
+from compatgw.surfaces.messages import COUNT_TOKENS, MESSAGES
 from compatgw.wire.messages import HEADERS
 from compatgw_testing.harness import KEY
 
@@ -100,7 +100,7 @@ class Bench:
         target = Target(row.title, self._model, row.quirks)
         codec, asked = self._codec(parsed, headers, target)
         if surface is COUNT_TOKENS and asked is parsed.request:
-            return 200, "application/json", render_count(17)
+            return 200, "application/json", surface.face(parsed, self._view).whole(Result({"input_tokens": 17}))
         outgoing = codec.encode(asked, target)
         base = "/" + row.base_url.partition("://")[2].partition("/")[2]
         key = _KEYS.get(self._name, "authorization")

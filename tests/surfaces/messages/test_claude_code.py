@@ -11,7 +11,7 @@ import pytest
 from anthropic import AsyncAnthropic
 
 from compatgw_testing.harness import KEY
-from tests.surfaces.messages.bench import MODELS, Bench, Scene, read
+from tests.surfaces.messages.bench import MODELS, Scene, read
 from tests.surfaces.messages.grammar import accumulated, check
 
 MARK = {"type": "ephemeral"}
@@ -226,7 +226,6 @@ async def test_its_probe(scene: Scene, fake: Any) -> None:
 
 async def test_counting(scene: Scene) -> None:
     """The count of a whole conversation with all tools."""
-    scene = scene._replace(app=Bench(scene.name, scene.fake))
     request = main_request(scene.model)
     body = {name: request[name] for name in ("model", "messages", "system", "tools", "thinking")}
     got = await post(scene, body, "/v1/messages/count_tokens")

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from compatgw import errors
 from compatgw.dialects import assemble
 from compatgw.dialects.anthropic import DIALECT
-from compatgw.dialects.base import Answer, Piece, Result
+from compatgw.dialects.base import Answer, Leftovers, Piece, Result, Target
 from compatgw.surfaces.base import View
-from compatgw.surfaces.messages import COUNT_TOKENS, MESSAGES, render_count
+from compatgw.surfaces.messages import COUNT_TOKENS, MESSAGES
 from compatgw.surfaces.messages.face import MessagesFace
 from compatgw.wire.messages import own_id, sealed, unsealed
 from tests.surfaces.messages.bench import read
@@ -378,11 +378,19 @@ def test_a_prompt_that_is_too_long() -> None:
     assert MESSAGES.envelope(own)["error"]["message"] == "prompt is too long: 5 tokens > 4 maximum"
 
 
+def test_members_have_the_clients_names() -> None:
+    """A refusal of what the hub calls `stop` blames `stop_sequences`."""
+    refusal = Leftovers(Target("OpenAI", "gpt-5")).refusal("stop")
+    told = MESSAGES.envelope(refusal)["error"]
+    assert told["param"] == "stop_sequences"
+    assert told["message"].startswith("'stop_sequences' is not supported by model 'gpt-5'")
+
+
 def test_counts() -> None:
     """Made here or by an upstream, they have one form; what else an upstream says of a count stays."""
     parsed = COUNT_TOKENS.parse(b'{"model":"m","messages":[{"role":"user","content":"a"}]}')
     told = COUNT_TOKENS.face(parsed, View("w", 1))
-    assert told.whole(Result({"input_tokens": 5})) == render_count(5) == b'{"input_tokens":5}'
+    assert told.whole(Result({"input_tokens": 5})) == b'{"input_tokens":5}'
     more = {"input_tokens": 5, "context_management": {"original_input_tokens": 9}}
     assert orjson.loads(told.whole(Result(more))) == more
 

@@ -170,7 +170,7 @@ async def test_structured_output(scene: Scene, fake: Any) -> None:
 
 async def test_counting(scene: Scene) -> None:
     """A count is the upstream's own where it counts, else what the gateway makes of it."""
-    async with client(Bench(scene.name, scene.fake)) as ai:
+    async with client(scene.app) as ai:
         got = await ai.messages.count_tokens(model=scene.model, messages=HI, system="Be brief.", tools=[WEATHER])
     assert got.input_tokens > 0
 

@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 
 import openai
 import pytest
+from langchain_core.messages import AIMessageChunk
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
 from openai import AsyncOpenAI, OpenAI
+from pydantic import BaseModel, SecretStr
 
 from compatgw import Gateway
 
@@ -152,3 +156,63 @@ async def test_another_key_has_nothing_of_it(fake_openai: Any) -> None:
         with pytest.raises(openai.NotFoundError):
             await other.create(model="openai/gpt-4o-mini", input="Hi", previous_response_id=made.id)
         assert (await gateway.openai(api_key="a").responses.retrieve(made.id)).output_text == "Bonjour"
+
+
+# --- LangChain -------------------------------------------------------------------------------
+
+
+def langchain(scene: Scene, **options: Any) -> ChatOpenAI:
+    """LangChain's client, which speaks Responses when it is told to."""
+    return ChatOpenAI(
+        model=scene.model, base_url=f"{scene.origin}/v1", api_key=SecretStr("test-key"), max_retries=0,
+        use_responses_api=True, **options,
+    )  # fmt: skip
+
+
+@tool
+def get_weather(city: str) -> str:
+    """The weather of a city."""
+    return f"Rain in {city}."
+
+
+class Person(BaseModel):
+    """Somebody."""
+
+    name: str
+    age: int
+
+
+def test_langchain_asks_and_streams(scene: Scene) -> None:
+    """Text and totals."""
+    scene.fake.reply("Hello", usage=(5, 2))
+    scene.fake.reply("One two three.", usage=(5, 2))
+    got = langchain(scene).invoke("Hi.")
+    assert got.text == "Hello"
+    assert got.usage_metadata is not None
+    assert got.usage_metadata["total_tokens"] == 7
+    whole: Any = None
+    for chunk in langchain(scene).stream("Count."):
+        assert isinstance(chunk, AIMessageChunk)
+        whole = chunk if whole is None else whole + chunk
+    assert whole.text == "One two three."
+
+
+def test_langchain_runs_a_tool(scene: Scene) -> None:
+    """Its whole history goes back, with what it kept of our items."""
+    scene.fake.reply(calls=[("get_weather", {"city": "Hue"})])
+    scene.fake.reply("Take an umbrella.")
+    bound = langchain(scene).bind_tools([get_weather])
+    history: list[Any] = [("user", "Weather in Hue?")]
+    first = bound.invoke(history)
+    (call,) = first.tool_calls
+    assert (call["name"], call["args"]) == ("get_weather", {"city": "Hue"})
+    got = bound.invoke([*history, first, get_weather.invoke(call)])
+    assert got.text == "Take an umbrella."
+    assert [message.role for message in scene.fake.calls[1].request.messages] == ["user", "assistant", "tool"]
+
+
+def test_langchain_gets_a_value(scene: Scene) -> None:
+    """By a schema in `text.format`."""
+    scene.fake.reply('{"name": "An", "age": 7}')
+    got = langchain(scene).with_structured_output(Person, method="json_schema").invoke("Who?")
+    assert got == Person(name="An", age=7)

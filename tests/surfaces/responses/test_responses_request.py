@@ -82,6 +82,9 @@ def test_what_the_assistant_did_in_a_row_is_one_message() -> None:
     between = messages(HELLO, CALL, said, RESULT)
     assert [message["role"] for message in between] == ["user", "assistant", "tool"]
     assert between[1]["content"] == "let me see"
+    both = messages(HELLO, said, CALL, said, RESULT)
+    assert [message["role"] for message in both] == ["user", "assistant", "tool"]
+    assert [part["text"] for part in both[1]["content"]] == ["let me see", "let me see"]
 
 
 def test_outputs_may_be_parts() -> None:
@@ -220,6 +223,16 @@ def test_items_that_the_upstream_wrote_are_its_own() -> None:
     assert foreign(parsed(input=items)) == [("input[1].type", True), ("input[2].type", True)]
     only = parsed(input=[{"type": "item_reference", "id": "msg_1"}])
     assert only.request["messages"] == [{"role": "user", "content": ""}]
+
+
+def test_images_that_our_own_face_told_may_come_back() -> None:
+    """A chat cannot hold what it painted: it is left out, and named."""
+    items = [
+        HELLO,
+        {"type": "image_generation_call", "id": "ig_cgwabc00", "status": "completed", "result": "AA"},
+        HELLO,
+    ]
+    assert foreign(parsed(input=items)) == [("input[1].type", False)]
 
 
 def test_files_that_the_upstream_keeps() -> None:
