@@ -33,10 +33,12 @@ class _Division(NamedTuple):
     Attributes:
         split: A request and all of its targets, to its parts.
         join: Their answers, to one.
+        pinned: All parts have to be answered by the same model: vectors of two do not compare.
     """
 
     split: Callable[[Any, Sequence[Route]], list[Any]]
     join: Callable[[Sequence[Result]], Result]
+    pinned: bool = False
 
 
 def parts_of(call: Call) -> list[Any]:
@@ -51,19 +53,23 @@ async def divided(call: Call, house: House, parts: Sequence[Any]) -> Result:
     Raises:
         GatewayError: One of them failed for good; the others are cancelled.
     """
-    gate = asyncio.Semaphore(_SIDE_BY_SIDE)
+    division, gate = _DIVISIONS[call.surface.codec], asyncio.Semaphore(_SIDE_BY_SIDE)
     calls = [replace(call, request=part, retries=0) for part in parts]
-    tasks = [asyncio.ensure_future(_answered(one, house, gate)) for one in calls]
+    first, results = calls[0], []
+    if division.pinned:
+        results.append(await _answered(first, house, gate))
+        for one in calls[1:]:
+            one.targets = (first.route,) if first.route is not None else ()
+    tasks = [asyncio.ensure_future(_answered(one, house, gate)) for one in calls[len(results) :]]
     try:
-        results = await asyncio.gather(*tasks)
+        results += await asyncio.gather(*tasks)
     finally:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    first = calls[0]
     call.route, call.server, call.byok, call.outgoing = first.route, first.server, first.byok, first.outgoing
     call.retries = sum(one.retries for one in calls)
-    return _DIVISIONS[call.surface.codec].join(results)
+    return division.join(results)
 
 
 async def _answered(call: Call, house: House, gate: asyncio.Semaphore) -> Result:
@@ -104,7 +110,7 @@ def _pictures(name: str) -> Callable[[Any, Sequence[Route]], list[Any]]:
 
 _DIVISIONS: Mapping[str, _Division] = MappingProxyType(
     {
-        "embeddings": _Division(_inputs("embeddings"), batches.join),
+        "embeddings": _Division(_inputs("embeddings"), batches.join, pinned=True),
         "moderations": _Division(_inputs("moderations"), batches.join),
         "images": _Division(_pictures("images"), images.join),
         "edits": _Division(_pictures("edits"), images.join),

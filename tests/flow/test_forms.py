@@ -180,3 +180,29 @@ async def test_sound_is_no_stream_that_could_be_switched_off() -> None:
             headers=KEY,
         )
     assert (refused.status_code, refused.json()["error"]["code"]) == (501, "streaming_disabled")
+
+
+@pytest.mark.parametrize("pieces", range(0, 12, 3))
+async def test_an_upload_that_is_left_halfway_reaches_nobody(pieces: int) -> None:
+    """Wherever its client left: nothing is asked upstream, nothing is told, nothing stays on disk."""
+    upstream = Listening()
+    gateway = gateway_of(openai=upstream)
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+    coming = [head, *(os.urandom(100_000) for _ in range(11))][:pieces]
+    told: list[Any] = []
+
+    async def receive() -> Any:
+        if coming:
+            return {"type": "http.request", "body": coming.pop(0), "more_body": True}
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        told.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": PATH, "raw_path": PATH.encode(), "query_string": b"", "root_path": "",
+        "headers": [(b"authorization", b"Bearer test-key"), (b"content-type", b"multipart/form-data; boundary=b")],
+    }  # fmt: skip
+    await gateway(scope, receive, send)
+    assert (told, upstream.got) == ([], [])
+    assert open_files() == 0

@@ -224,7 +224,8 @@ async def test_speech_that_is_none_is_an_error(body: bytes, kind: str) -> None:
 def test_curl_sends_a_form(gateway: Any, fake_openai: Any, serve: Callable[..., str], tmp_path: Path) -> None:
     """From a file, whole and in chunks without a length, under either path."""
     file = tmp_path / "speech.wav"
-    file.write_bytes(sound(20))
+    # Over a megabyte: curl asks first whether it may send it.
+    file.write_bytes(sound(40))
     origin = serve(gateway)
     for path, more in (("/v1/audio/transcriptions", []), ("/audio/translations", ["-H", "Transfer-Encoding: chunked"])):
         fake_openai.reply("Hello there.")

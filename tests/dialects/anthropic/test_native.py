@@ -13,7 +13,7 @@ from compatgw.dialects.anthropic import DIALECT
 from compatgw.dialects.anthropic.native import unsigned
 from compatgw.dialects.anthropic.thoughts import FORMAT
 from compatgw.dialects.base import Context, Target
-from compatgw.errors import GatewayError, StreamInterrupted, UpstreamFailure
+from compatgw.errors import GatewayError, InvalidRequest, StreamInterrupted, UpstreamFailure
 from compatgw.wire.messages import CLAUDE, sealed
 from compatgw.wire.native import Native
 from tests.properties.judges import cut
@@ -268,6 +268,40 @@ def test_an_error_in_the_stream(together: bool) -> None:
     with pytest.raises(UpstreamFailure) as caught:
         decoder.feed(parts[-1]) if not together else decoder.finish()
     assert caught.value.status == 503
+
+
+def test_a_failure_is_told_again() -> None:
+    """Once failed, a stream stays so."""
+    error = event("error", error={"type": "api_error", "message": "Broken"})
+    decoder = MESSAGES.stream(CONTEXT)
+    decoder.feed(START + error)
+    for _ in range(2):
+        with pytest.raises(UpstreamFailure):
+            decoder.feed(PING)
+    with pytest.raises(UpstreamFailure):
+        decoder.finish()
+    last = MESSAGES.stream(CONTEXT)
+    last.feed(START)
+    last.feed(error[:-2])
+    with pytest.raises(UpstreamFailure, match="Broken"):
+        last.finish()
+
+
+def test_an_event_without_end() -> None:
+    """It is a failure of the upstream before it fills the memory."""
+    decoder = MESSAGES.stream(CONTEXT)
+    with pytest.raises(UpstreamFailure):
+        for _ in range(20):
+            decoder.feed(b"data: " + b"x" * 2**20)
+
+
+def test_a_request_that_nests_too_deep() -> None:
+    """It is the caller's fault, by name."""
+    deep: Any = {}
+    for _ in range(300):
+        deep = {"a": deep}
+    with pytest.raises(InvalidRequest, match="nests too deep"):
+        MESSAGES.encode(Native("messages", {"messages": HI, "deep": deep}), CONTEXT.target)
 
 
 def test_nothing_behind_the_end() -> None:

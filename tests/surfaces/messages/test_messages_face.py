@@ -220,6 +220,31 @@ def test_interleaved_calls_become_one_after_the_other() -> None:
     assert found["usage"]["cache_read_input_tokens"] == 20
 
 
+def test_a_piece_that_only_looks_like_the_end() -> None:
+    """A call is whole with its JSON, not with a brace; a second call waits until then."""
+    found = streamed(
+        call(0, "", "call_a", "f"),
+        call(1, "", "call_b", "g"),
+        call(0, '{"a":{}'),
+        call(1, "{"),
+        call(0, ',"b":1}'),
+        call(1, "}"),
+    )
+    assert [(block["id"], block["input"]) for block in blocks(found)] == [("call_a", {"a": {}, "b": 1}), ("call_b", {})]
+
+
+def test_other_choices_and_parts() -> None:
+    """One answer is told; text in parts is text."""
+    other: Any = {"index": 1, "delta": {"content": "other"}, "logprobs": None, "finish_reason": None}
+    two = chunk({"content": "a"})
+    two.chunk["choices"].append(other)
+    body = stream(two, chunk({}, "stop"))
+    check(read(body))
+    assert blocks(accumulated(body)) == [{"type": "text", "text": "a"}]
+    parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+    assert blocks(whole({"content": parts})) == [{"type": "text", "text": "ab"}]
+
+
 def test_nothing_waits_that_need_not() -> None:
     """Text, and the pieces of the call that is open, are told at once."""
     told = face()

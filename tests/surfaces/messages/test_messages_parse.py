@@ -320,6 +320,40 @@ def test_images_and_documents() -> None:
     ]
 
 
+def test_documents_in_other_forms() -> None:
+    """Text as a document's whole content stays text under its title; found tools are named."""
+    content = [{"type": "text", "text": "C"}, {"type": "image", "source": {"type": "url", "url": "https://x/i.png"}}]
+    (message,) = told(
+        {"type": "document", "source": {"type": "content", "content": "plain"}},
+        {"type": "document", "source": {"type": "content", "content": content}, "title": "T"},
+    )
+    assert message["content"] == [
+        text("plain"),
+        text("T"),
+        text("C"),
+        {"type": "image_url", "image_url": {"url": "https://x/i.png"}},
+    ]
+    (tool,) = told(result(content=[{"type": "tool_reference", "tool_name": "g"}]))
+    assert tool["content"] == "Tool that can be called: g"
+
+
+def test_documents_that_cannot_be_sent() -> None:
+    """A file of the vendor's is refused elsewhere by its path, what stands beside it stays; an empty one is an error."""
+    kept = {
+        "type": "document",
+        "source": {"type": "file", "file_id": "f"},
+        "context": "About it.",
+        "citations": {"enabled": True},
+    }
+    found = parsed([{"role": "user", "content": [kept]}])
+    assert found.request["messages"] == [{"role": "user", "content": "About it."}]
+    assert dropped(found) == ["messages.citations", "messages.file"]
+    empty = {"type": "base64", "media_type": "application/pdf", "data": " "}
+    with pytest.raises(InvalidRequest) as caught:
+        told({"type": "document", "source": empty})
+    assert caught.value.param == "messages[0].content[0].source.data"
+
+
 def test_results_come_first() -> None:
     """Each is a message of its own; what the user says follows."""
     talk = [
@@ -415,6 +449,12 @@ def test_sealed_thinking_comes_back() -> None:
     for wrong in (good[:-8], good[:20] + "!!" + good[22:], "cgw1.", "cgw1." + base64.b64encode(b"x").decode()):
         (message,) = told(text("a"), {"type": "redacted_thinking", "data": wrong}, role="assistant")
         assert "reasoning_details" not in message
+
+
+@pytest.mark.parametrize("given", ["toolu_cgw_!", "toolu_cgw_a", "toolu_cgw__w"])
+def test_ids_that_were_changed(given: str) -> None:
+    """What is no id of ours is the client's own."""
+    assert own_id(given) == given
 
 
 @pytest.mark.parametrize("given", ["toolu_1", "functions.Bash:0", "", "call_é", "toolu_cgw_x", "a" * 300])
