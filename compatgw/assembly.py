@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from compatgw.admin.office import Office
-from compatgw.config import ConfigError, KeySettings, ProviderSettings
+from compatgw.config import ConfigError
 from compatgw.dialects.base import Quirks
 from compatgw.dialects.table import DIALECTS
 from compatgw.flow.background import Background
@@ -29,6 +29,7 @@ from compatgw.flow.conversations import Conversations, Keeping
 from compatgw.flow.credentials import OwnKeys, PlatformKeys
 from compatgw.flow.health import Health
 from compatgw.flow.idempotency import Idempotency
+from compatgw.flow.prompts import Configured, Prompts
 from compatgw.flow.single import Flights
 from compatgw.flow.tasks import Tasks
 from compatgw.flow.vault import Vault
@@ -38,16 +39,19 @@ from compatgw.policy.access import ADMIN, SCOPES, Principal
 from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import PLANS
 from compatgw.policy.plan import sole
+from compatgw.policy.prompts import Prompt, PromptMessage
 from compatgw.providers import address, auth, catalogue, prices
 from compatgw.providers.prices import Prices
 from compatgw.providers.row import Provider
 from compatgw.providers.table import PROVIDERS, generic
+from compatgw.sections import KeySettings, ProviderSettings
 from compatgw.state.base import BadRecord, Plan, Price, StateError
 from compatgw.state.memory import MemoryCounters
 from compatgw.state.opening import open_counters, open_ledger
 from compatgw.state.watch import Watch
 from compatgw.upstream.client import Endpoint, UpstreamClient
 from compatgw.upstream.fetching import Getter
+from compatgw.upstream.langfuse import Langfuse
 from compatgw.version import __version__
 from compatgw.web.identify import Witnesses
 from compatgw.web.oidc import TokenVerifier
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
     import httpx2
 
     from compatgw.config import Settings
+    from compatgw.flow.prompts import PromptSource
+    from compatgw.sections import PromptSettings
     from compatgw.state.base import Counters, Ledger
     from compatgw.state.secrets import KeyRing
     from compatgw.state.verify import Accounts, KeyVerifier
@@ -123,13 +129,14 @@ def house_of(
     counters, prices = counters_of(settings), prices_of(settings)
     directory = directory_of(settings, deployments, prices)
     conversations, tasks = conversations_of(settings, counters), Tasks()
+    upstream = upstream_of(settings, http_client)
     house = House(
         settings=settings,
         directory=directory,
         sole=lru_cache(_SOLE)(partial(sole, directory)),
         keys=PlatformKeys(endpoints),
         retries=retries_of(settings),
-        upstream=upstream_of(settings, http_client),
+        upstream=upstream,
         health=Health(counters, clock=means.clock, random=means.random, rules=breaker_of(settings)),
         counters=counters,
         ledger=records.ledger if records is not None else None,
@@ -146,6 +153,7 @@ def house_of(
         links=links_of(settings),
         conversations=conversations,
         background=Background(conversations, tasks),
+        prompts=prompts_of(settings, upstream, tasks, means.clock),
         idempotency=Idempotency(counters, settings.idempotency, means.ids),
         version=version_of(settings),
         clock=means.clock,
@@ -249,6 +257,38 @@ def cache_of(settings: Settings, counters: Counters, clock: Callable[[], float])
     # In one memory with the limits, many answers would push out what must not be lost.
     place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
     return Cache(place, own, clock)
+
+
+def prompts_of(settings: Settings, upstream: UpstreamClient, tasks: Tasks, clock: Callable[[], float]) -> Prompts:
+    """The templates of the settings, and then those of Langfuse.
+
+    Raises:
+        ConfigError: A template has no text, or two versions of one number.
+    """
+    sources: list[PromptSource] = []
+    if settings.prompts:
+        sources.append(Configured({name: _versions(name, given) for name, given in settings.prompts.items()}))
+    fresh = 60.0
+    if (own := settings.langfuse) is not None:
+        fresh = own.fresh
+        public, secret = own.public_key.get_secret_value(), own.secret_key.get_secret_value()
+        sources.append(Langfuse(upstream, own.base_url, public, secret, timeout=own.timeout))
+    return Prompts(sources, tasks, clock=clock, fresh=fresh)
+
+
+def _versions(name: str, given: PromptSettings | list[PromptSettings]) -> list[Prompt]:
+    versions = given if isinstance(given, list) else [given]
+    found = []
+    for one in versions:
+        if (one.text is None) == (not one.messages):
+            raise ConfigError(f"Setting 'prompts.{name}': give each version either 'text' or 'messages'.")
+        messages = [PromptMessage(message["role"], message["content"]) for message in one.messages]
+        if one.text is not None:
+            messages = [PromptMessage("system", one.text)]
+        found.append(Prompt(name=name, version=one.version, labels=frozenset(one.labels), messages=tuple(messages)))
+    if len({prompt.version for prompt in found}) < len(found):
+        raise ConfigError(f"Setting 'prompts.{name}': two versions have one number. Give each its own 'version'.")
+    return found
 
 
 def seen_of(settings: Settings, counters: Counters) -> Counters:

@@ -61,6 +61,8 @@ class Overrides(TypedDict, total=False):
     transport: Literal["auto", "aiohttp", "httpx"]
     max_body: int
     max_upload: int
+    prompts: Mapping[str, Mapping[str, object] | Sequence[Mapping[str, object]]]
+    langfuse: Mapping[str, object]
     vision: Mapping[str, object]
     fetch: Mapping[str, object]
     responses: Mapping[str, object]

@@ -12,7 +12,7 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from compatgw.config import OidcSettings
+from compatgw.sections import OidcSettings
 from compatgw.errors import Unauthenticated
 from compatgw.upstream.client import UpstreamClient
 from compatgw.web.oidc import TokenVerifier

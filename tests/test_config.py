@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from compatgw.config import ConfigError, KeySettings, ModelSettings, load
+from compatgw.config import ConfigError, load
+from compatgw.sections import KeySettings, ModelSettings
 
 
 def test_a_keyword_wins_over_environment_over_file_over_default(tmp_path: Path) -> None:

@@ -27,10 +27,10 @@ from compatgw.wire import stored
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from compatgw.config import CacheSettings
     from compatgw.dialects.base import Piece
     from compatgw.flow.call import Headers
     from compatgw.policy.access import Caller
+    from compatgw.sections import CacheSettings
     from compatgw.state.base import Counters
     from compatgw.wire.chat import ChatChunk, ChatCompletion, Usage
 

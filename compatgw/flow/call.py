@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+from compatgw.errors import UnsupportedParameter
 from compatgw.flow.cache import ANYTHING
 from compatgw.flow.fetch import Fetcher
 from compatgw.policy.kinds import KINDS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from compatgw.flow.health import Health
     from compatgw.flow.idempotency import Idempotency
     from compatgw.flow.patience import Patience
+    from compatgw.flow.prompts import Prompts
     from compatgw.flow.single import Flights
     from compatgw.flow.tasks import Tasks
     from compatgw.flow.vault import Vault
@@ -100,6 +102,7 @@ class House:
         vault: Reasoning that clients drop; None where it is not kept.
         getter: The way to what requests link to. links: Which of these are followed.
         conversations: Responses that are kept. background: Those that are worked on.
+        prompts: Templates.
         idempotency: Keys of calls that must not be made twice.
         version: Of the configuration, as far as it changes answers.
         clock: Seconds since 1970.
@@ -130,6 +133,7 @@ class House:
     links: LinkRules
     conversations: Conversations
     background: Background
+    prompts: Prompts
     idempotency: Idempotency
     version: str
     clock: Callable[[], float]
@@ -270,6 +274,19 @@ class Call:
         if self._input < 0:
             self._input = self.kind.input(self.request)
         return self._input
+
+    def rewrite(self, request: Any) -> None:
+        """Another request takes the place of the client's: no upstream gets that one as it came any more.
+
+        Raises:
+            UnsupportedParameter: It holds what no other protocol than its own can carry.
+        """
+        if self.native is not None and self.native.bound:
+            param, why = self.native.bound[0]
+            raise UnsupportedParameter(
+                f"'{param}' cannot be had together with what changes the request. {why}", param=param
+            )
+        self.request, self.native, self._input = request, None, -1
 
     def fetcher(self, house: House) -> Fetcher:
         """What follows its links; all of its attempts share what was got."""

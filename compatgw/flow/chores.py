@@ -18,8 +18,8 @@ from compatgw.state.loops import PerLoop
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from compatgw.config import StateSettings
     from compatgw.flow.health import Health
+    from compatgw.sections import StateSettings
     from compatgw.state.base import Ledger
 
 _log = logging.getLogger("compatgw")

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from compatgw.config import IdempotencySettings
     from compatgw.flow.call import Call, Headers
     from compatgw.policy.access import Caller
     from compatgw.policy.directory import Scope
+    from compatgw.sections import IdempotencySettings
     from compatgw.state.base import Counters
 
 HEADER = "Idempotency-Key"

@@ -16,6 +16,7 @@ from compatgw.flow.admit import admit
 from compatgw.flow.call import JSON
 from compatgw.flow.idempotency import Replayed
 from compatgw.flow.memory import Memory
+from compatgw.flow.prompts import prompted
 from compatgw.flow.settle import cost_of, failing, settle
 from compatgw.flow.source import source
 from compatgw.policy import limits, money
@@ -38,6 +39,7 @@ async def run(call: Call, house: House, client: Client) -> None:
     """
     try:
         with failing(call):
+            await prompted(call, house)
             await admit(call, house)
             claim = await house.idempotency.claimed(call)
             if isinstance(claim, Replayed):

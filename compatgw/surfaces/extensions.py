@@ -31,11 +31,12 @@ OBJECTS = ("gateway", "cailos")
 SERVED = frozenset(
     {
         "timeout", "fallback", "retries", "load_balance", "optimise", "optimize", "trust_level", "require_tools",
-        "require_vision", "require_streaming", "speed", "model_hints",
+        "require_vision", "require_streaming", "speed", "model_hints", "prompt_id", "prompt_version",
+        "prompt_variables",
     }
 )  # fmt: skip
 """Members that the flow enforces."""
-LATER = frozenset({"guardrails", "prompt_id", "prompt_version", "prompt_variables"})
+LATER = frozenset({"guardrails"})
 """Members that nothing reads yet."""
 # This word is also a member of upstreams' own requests: only the object claims it.
 OBJECT_ONLY = frozenset({"speed"})
@@ -47,6 +48,8 @@ MAX_MODELS = 32
 """Most models that one list may name: planning looks at each of them."""
 MAX_NAME = 512
 MAX_WEIGHT = 1_000_000
+MAX_VARIABLES = 200
+_NO_VERSION = 1 << 31
 
 _OPTIMISE = ("quality", "speed", "cost")
 _SPEEDS = ("fast", "moderate", "slow")
@@ -92,6 +95,9 @@ class CallOptions:
         require_streaming: Only ones that answer bit by bit.
         speed: The least speed tier.
         model_hints: Models that are preferred, in order, among those that could be called anyway.
+        prompt_id: A template whose messages come before the caller's.
+        prompt_version: Its number, or a label. None: `production`.
+        prompt_variables: What is filled in, names and texts.
     """
 
     timeout: float | None = None
@@ -107,6 +113,9 @@ class CallOptions:
     require_streaming: bool = False
     speed: Speed | None = None
     model_hints: tuple[str, ...] = ()
+    prompt_id: str | None = None
+    prompt_version: int | str | None = None
+    prompt_variables: tuple[tuple[str, str], ...] = ()
 
 
 DEFAULT = CallOptions()
@@ -246,6 +255,44 @@ def _model(value: Any, param: str) -> str:
     return value
 
 
+def _prompt(value: Any, param: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidRequest(f"'{param}' must be a prompt's name.", param=param, code="invalid_type")
+    if not 1 <= len(value) <= MAX_NAME or not value.isprintable():
+        raise InvalidRequest(f"'{param}' must have 1 to {MAX_NAME} printable characters.", param=param)
+    return value
+
+
+def _version(value: Any, param: str) -> int | str:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise InvalidRequest(
+            f"'{param}' must be a version's number, or a label such as 'production'.", param=param, code="invalid_type"
+        )
+    if isinstance(value, int):
+        if not 1 <= value < _NO_VERSION:
+            raise InvalidRequest(f"'{param}' must be 1 or more.", param=param)
+        return value
+    return _prompt(value, param)
+
+
+def _variables(value: Any, param: str) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, dict):
+        raise InvalidRequest(f"'{param}' must be an object.", param=param, code="invalid_type")
+    if len(value) > MAX_VARIABLES:
+        raise InvalidRequest(f"'{param}' may have {MAX_VARIABLES} members at most.", param=param)
+    return tuple((name, _variable(one, f"{param}.{name[:128]}")) for name, one in value.items())
+
+
+def _variable(value: Any, param: str) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    raise InvalidRequest(f"'{param}' must be a text, a number, true or false.", param=param, code="invalid_type")
+
+
 def _load_balance(value: Any, param: str) -> LoadBalance:
     _object(value, param, ("strategy", "models"))
     if (strategy := value.get("strategy")) is None:
@@ -305,6 +352,9 @@ _PARSERS: Mapping[str, Callable[[Any, str], Any]] = MappingProxyType(
         "require_streaming": _boolean,
         "speed": _speed,
         "model_hints": _models,
+        "prompt_id": _prompt,
+        "prompt_version": _version,
+        "prompt_variables": _variables,
     }
 )
 # Two spellings of one word.

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import Part, Result
     from compatgw.errors import GatewayError
     from compatgw.surfaces.base import View
+    from compatgw.wire.images import EditForm
     from compatgw.wire.multipart import Upload
 
 # Members of a form are text; these are not.
@@ -123,9 +124,10 @@ def parse_form(fields: Mapping[str, list[str]], files: Sequence[Upload]) -> Pars
             raise InvalidRequest(
                 f"'{name}' must be a file of the form, with a file name.", param=name, code="invalid_type"
             )
-    request: dict[str, Any] = _validated(edits(), value)
+    validated: EditRequest = _validated(edits(), value)
     _check_files(files)
-    return Parsed({**request, "files": list(files)}, options)
+    request: EditForm = {**validated, "files": list(files)}
+    return Parsed(request, options)
 
 
 def _validated(adapter: TypeAdapter[Any], value: dict[str, Any]) -> Any:

@@ -20,9 +20,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from compatgw.config import MIB, ConfigError
+from compatgw.config import ConfigError
 from compatgw.dialects.base import Outgoing
 from compatgw.errors import Overloaded, UpstreamFailure
+from compatgw.sections import MIB
 from compatgw.upstream.client import Endpoint, read_all
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from compatgw.upstream.jwks import Jwks
 if TYPE_CHECKING:
     from jwt import PyJWK
 
-    from compatgw.config import OidcSettings
+    from compatgw.sections import OidcSettings
     from compatgw.upstream.client import UpstreamClient
     from compatgw.upstream.jwks import Jwk, KeySet
 

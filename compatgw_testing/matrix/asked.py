@@ -117,12 +117,13 @@ class Seen:
         reasoning: Thought that is shown.
         refusal: Words of a refusal, where the surface keeps them apart.
         calls: Tool calls.
-        finish: Why it ended, in the surface's own word.
+        finish: Why it ended: `stop`, `length`, `tool_calls` or `content_filter`, whatever the surface's own word is.
         usage: Counts by `input`, `output`, `cached`, `cache_write`, `reasoning`; empty when none is told.
-        error: An error, as an answer or inside a stream.
+        error: An error, as an answer or inside a stream; its code as `context_length_exceeded` where a surface says
+            that in other words.
         ended: `whole` with all that ends an answer; `error` with an error; `broken` by the connection; `open`: it
             just stops, without an end mark.
-        message: The assistant's message as a client would keep it for its next request, in the surface's own form.
+        kept: The answer as a client would keep it for its next request, in the surface's own form.
         problems: Where the answer goes against the surface's own protocol.
         raw: The body.
     """
@@ -137,7 +138,7 @@ class Seen:
     usage: dict[str, int] = field(default_factory=dict)
     error: SeenError | None = None
     ended: Ended = "open"
-    message: dict[str, Any] = field(default_factory=dict)
+    kept: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     raw: bytes = b""
 

@@ -5,10 +5,20 @@ What does not live here: sending (`case.py`), what is expected (`expect.py`).
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from compatgw_testing.matrix.asked import SeenCall, SeenError
+from compatgw_testing.matrix.asked import SeenCall
+from compatgw_testing.matrix.reading import (
+    Json,
+    check_call,
+    check_texts,
+    error,
+    events,
+    expect_type,
+    failed,
+    parsed,
+    whole_object,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,13 +31,17 @@ _DETAILS = {
     "cache_write": ("prompt_tokens_details", "cache_write_tokens"),
     "reasoning": ("completion_tokens_details", "reasoning_tokens"),
 }
-Json = dict[str, Any]
 
 
 class Chat:
     """`POST /chat/completions`."""
 
     path = "/chat/completions"
+    cannot: frozenset[str] = frozenset()
+
+    def headers(self, key: str) -> dict[str, str]:
+        """What a client sends beside its body."""
+        return {"authorization": f"Bearer {key}"}
 
     # Requests.
 
@@ -61,14 +75,15 @@ class Chat:
         """The message that was seen, a tool message for each of its calls, and what the user says next."""
         called = zip(seen.calls, results, strict=False)
         tools = [{"role": "tool", "tool_call_id": one.id, "content": text} for one, text in called]
-        return [seen.message, *tools, *([{"role": "user", "content": user}] if user else [])]
+        return [*seen.kept, *tools, *([{"role": "user", "content": user}] if user else [])]
 
     # Answers.
 
     def read(self, seen: Seen, mode: Mode) -> Seen:
         """Fills in `seen` from its status, headers and raw body."""
         if seen.status != 200:
-            self._failed(seen)
+            if (value := failed(seen)) is not None:
+                seen.error = error(value["error"], seen)
         elif mode == "stream":
             _Stream(seen).read()
         else:
@@ -76,28 +91,13 @@ class Chat:
         return seen
 
     @staticmethod
-    def _failed(seen: Seen) -> None:
-        if seen.status == 0:
-            seen.ended = "broken"
-            return
-        seen.ended = "error"
-        value = _parsed(seen.raw)
-        if not isinstance(value, dict) or not isinstance(value.get("error"), dict):
-            seen.problems.append(f"the error answer has no envelope: {seen.raw[:200]!r}")
-            return
-        seen.error = _error(value["error"], seen)
-
-    @staticmethod
     def _plain(seen: Seen) -> None:
-        if _media_type(seen) != "application/json":
-            seen.problems.append(f"the content type is {_media_type(seen)!r}")
-        value = _parsed(seen.raw)
-        if not isinstance(value, dict):
-            seen.problems.append(f"the answer is no JSON object: {seen.raw[:200]!r}")
+        value = whole_object(seen)
+        if value is None:
             return
         if value.get("error"):
             seen.problems.append("an error came under status 200")
-            seen.ended, seen.error = "error", _error(value["error"], seen)
+            seen.ended, seen.error = "error", error(value["error"], seen)
             return
         _head(value, "chat.completion", seen)
         choices = value.get("choices")
@@ -112,7 +112,7 @@ class Chat:
         for call in message.get("tool_calls") or ():
             _whole_call(call, seen)
         # Most clients send back the very message that they got.
-        seen.message = message
+        seen.kept = [message]
         _finish(choices[0].get("finish_reason"), seen)
         _usage(value.get("usage"), seen)
         seen.ended = "whole"
@@ -133,26 +133,21 @@ class _Stream:
     def read(self) -> None:
         """All of it."""
         seen = self.seen
-        if _media_type(seen) != "text/event-stream":
-            seen.problems.append(f"the content type is {_media_type(seen)!r}")
-        text = seen.raw.decode("utf-8", "replace")
-        for line in text.replace("\r\n", "\n").split("\n"):
-            if line.startswith("data:"):
-                self._event(line[5:].strip())
-            elif line and not line.startswith((":", "event:", "id:", "retry:")):
-                seen.problems.append(f"the line {line[:100]!r} is no part of an event")
+        expect_type(seen, "text/event-stream")
+        for event in events(seen):
+            self._event(event.data)
         seen.calls = list(self.calls.values())
         if list(self.calls) != list(range(len(self.calls))):
             seen.problems.append(f"the indices of tool calls are {list(self.calls)}")
         for call in seen.calls:
-            _check_call(call, seen)
+            check_call(call, seen)
         self._end()
         # Of a stream most clients keep words and calls, and no more.
         calls = [
             {"id": one.id, "type": "function", "function": {"name": one.name, "arguments": one.arguments}}
             for one in seen.calls
         ]
-        seen.message = {"role": "assistant", "content": seen.text, **({"tool_calls": calls} if calls else {})}
+        seen.kept = [{"role": "assistant", "content": seen.text, **({"tool_calls": calls} if calls else {})}]
 
     def _end(self) -> None:
         seen = self.seen
@@ -177,12 +172,12 @@ class _Stream:
         if data == "[DONE]":
             self.done = True
             return
-        chunk = _parsed(data)
+        chunk = parsed(data)
         if not isinstance(chunk, dict):
             seen.problems.append(f"an event is no JSON object: {data[:100]!r}")
             return
         if chunk.get("error"):
-            seen.error = _error(chunk["error"], seen)
+            seen.error = error(chunk["error"], seen)
             return
         _head(chunk, "chat.completion.chunk", seen)
         for name in ("id", "model", "created"):
@@ -265,23 +260,10 @@ def _tool(name: str, parameters: object) -> Json:
     return {"type": "function", "function": function}
 
 
-def _parsed(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _media_type(seen: Seen) -> str:
-    return seen.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
 def _head(value: Json, kind: str, seen: Seen) -> None:
     if value.get("object") != kind:
         seen.problems.append(f"object is {value.get('object')!r}, not {kind!r}")
-    for name in ("id", "model"):
-        if not isinstance(value.get(name), str) or not value[name]:
-            seen.problems.append(f"{name} is {value.get(name)!r}")
+    check_texts(value, ("id", "model"), seen)
     if not isinstance(value.get("created"), int):
         seen.problems.append(f"created is {value.get('created')!r}")
 
@@ -299,14 +281,7 @@ def _whole_call(given: Json, seen: Seen) -> None:
         seen.problems.append(f"a tool call says type {given.get('type')!r}")
     call = SeenCall(id=given.get("id") or "", name=function.get("name") or "", arguments=str(function.get("arguments")))
     seen.calls.append(call)
-    _check_call(call, seen)
-
-
-def _check_call(call: SeenCall, seen: Seen) -> None:
-    if not call.id or not call.name:
-        seen.problems.append(f"a tool call has the id {call.id!r} and the name {call.name!r}")
-    if sum(one.id == call.id for one in seen.calls) > 1:
-        seen.problems.append(f"two tool calls have the id {call.id!r}")
+    check_call(call, seen)
 
 
 def _finish(reason: object, seen: Seen) -> None:
@@ -328,13 +303,3 @@ def _usage(given: object, seen: Seen) -> None:
         value = (given.get(part) or {}).get(member)
         if isinstance(value, int):
             seen.usage[name] = value
-
-
-def _error(given: object, seen: Seen) -> SeenError:
-    if not isinstance(given, dict):
-        seen.problems.append(f"error is {given!r}")
-        return SeenError(message=str(given))
-    if not isinstance(given.get("message"), str) or not given["message"]:
-        seen.problems.append(f"the error has no message: {given!r}")
-    texts = {name: given[name] for name in ("message", "type", "code", "param") if isinstance(given.get(name), str)}
-    return SeenError(**texts)

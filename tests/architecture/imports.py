@@ -18,6 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("version", "errors", "wire", "state.base", "state.loops"),
     ("dialects", "surfaces", "guardrails"),
     ("providers",),
+    ("sections",),
     ("config",),
     ("policy", "upstream", "telemetry"),
     ("flow",),

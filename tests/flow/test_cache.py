@@ -13,7 +13,6 @@ from openai.types.chat import ChatCompletion as SdkCompletion
 from openai.types.chat import ChatCompletionChunk as SdkChunk
 from openai.types.chat import ChatCompletionMessage as SdkMessage
 
-from compatgw.config import CacheSettings
 from compatgw.dialects.assemble import chunks
 from compatgw.dialects.base import Answer, Piece
 from compatgw.errors import InvalidRequest
@@ -29,6 +28,7 @@ from compatgw.flow.cache import (
     wish,
 )
 from compatgw.policy.access import Caller, Principal, caller_of_principal
+from compatgw.sections import CacheSettings
 from compatgw.state.base import Counters
 from compatgw.state.loss import GuardedCounters
 from compatgw.state.memory import MemoryCounters

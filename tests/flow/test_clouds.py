@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from compatgw import Gateway
-from compatgw_testing import FakeAnthropic, FakeBedrock, FakeGemini, FakeOpenAI, FakeServer, Turn, fail, tool_call
+from compatgw_testing import FakeAnthropic, FakeBedrock, FakeGemini, FakeOpenAI, FakeServer, ToolCall, tool_calls
 from compatgw_testing.harness import gateway_over
 
 KEY = "test-key"
@@ -21,6 +21,7 @@ SECRET = "AKIDREAL0000000000:real/secret+access+key"
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
 ARN = "arn:aws:bedrock:eu-west-1:123456789012:application-inference-profile/abc123"
 ASKED: dict[str, Any] = {"messages": [{"role": "user", "content": "Hi"}]}
+CALL = ToolCall("f", {"a": 1})
 TOOL = {
     "type": "function",
     "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "integer"}}}},
@@ -77,7 +78,7 @@ async def test_a_signed_call_arrives(gateway: Gateway, bedrock: tuple[FakeBedroc
 
 async def test_a_stream_arrives_and_ends(gateway: Gateway, bedrock: tuple[FakeBedrock, str]) -> None:
     """Its frames become chunks, with calls and totals."""
-    bedrock[0].script(Turn(text="On it", calls=(tool_call("f", {"a": 1}).calls[0],)))
+    bedrock[0].enqueue(tool_calls(CALL, text="On it"))
     text = (
         await ask(gateway, f"bedrock/{MODEL}", stream=True, stream_options={"include_usage": True}, tools=[TOOL])
     ).text
@@ -105,7 +106,7 @@ async def test_whatever_an_upstream_repeats_of_a_secret_is_taken_out() -> None:
     """From the message that a caller gets."""
     id, secret, token = "AKIDREAL0000000000", "real/secret+access+key", "session/token=="
     fake = FakeBedrock(f"{id}:{secret}")
-    fake.script(fail(status=400, message=f"bad {secret} and {token} in it"))
+    fake.fail(400, f"bad {secret} and {token} in it")
     fake.authorize = lambda call: None  # type: ignore[method-assign]
     gateway = gateway_over(
         bedrock=fake, options={"providers": {"bedrock": {"app": fake, "api_key": f"{id}:{secret}:{token}"}}}
@@ -128,7 +129,8 @@ async def test_a_bedrock_api_key_is_enough() -> None:
 async def test_a_whole_tool_loop_with_reasoning() -> None:
     """The strict fake takes back what it gave, signatures included."""
     fake = FakeBedrock()
-    fake.script(Turn(reasoning="I need f", calls=(tool_call("f", {"a": 1}).calls[0],)), Turn(text="Done"))
+    fake.enqueue(tool_calls(CALL, reasoning="I need f"))
+    fake.reply("Done")
     gateway = gateway_over(bedrock=fake)
     members: dict[str, Any] = {"tools": [TOOL], "reasoning_effort": "low"}
     first = (await ask(gateway, f"bedrock/{MODEL}", **members)).json()["choices"][0]["message"]

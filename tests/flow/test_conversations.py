@@ -263,7 +263,7 @@ class Desk:
 
     def __init__(self, values: Any = None, **settings: Any) -> None:
         self.tasks = Tasks()
-        self.conversations = Conversations(values or MemoryCounters(), Keeping(poll=0.01, **settings))
+        self.conversations = Conversations(values or MemoryCounters(), Keeping(**{"poll": 0.01, **settings}))
         self.background = Background(self.conversations, self.tasks)
         self.go = asyncio.Event()
         self.began = asyncio.Event()
@@ -337,6 +337,17 @@ async def test_cancelling(values: Any) -> None:
         assert desk.ended == "cancelled"
         assert await desk.status(id) == "cancelled"
         assert (await other.background.cancel(OWNER, id))["status"] == "cancelled"
+
+
+async def test_cancelling_where_the_work_is_done_ends_it_at_once() -> None:
+    """Nobody waits for the next look."""
+    desk = Desk(poll=600)
+    id = await desk.begin()
+    await desk.background.cancel(OWNER, id)
+    async with asyncio.timeout(5):
+        await desk.tasks.aclose()
+    assert desk.ended == "cancelled"
+    assert await desk.status(id) == "cancelled"
 
 
 async def test_deleting_ends_the_work(values: Any) -> None:

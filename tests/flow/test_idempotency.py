@@ -10,7 +10,6 @@ from uuid import uuid4
 import orjson
 import pytest
 
-from compatgw.config import IdempotencySettings
 from compatgw.errors import (
     Conflict,
     Forbidden,
@@ -35,6 +34,7 @@ from compatgw.flow.idempotency import (
 )
 from compatgw.policy.access import Caller, Principal, caller_of_principal
 from compatgw.policy.cachekey import fingerprint
+from compatgw.sections import IdempotencySettings
 from compatgw.state.base import Counters, CountersLost
 from compatgw.state.loss import GuardedCounters
 from compatgw.state.memory import MemoryCounters

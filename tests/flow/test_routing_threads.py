@@ -16,7 +16,7 @@ import orjson
 import pytest
 
 from compatgw import ConfigError, Gateway
-from compatgw.config import RetrySettings
+from compatgw.sections import RetrySettings
 from tests.canned import STREAM, Canned, ask, completion
 from tests.flow.upstreams import (
     BEGUN,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compatgw.config import CacheSettings
+from compatgw.sections import CacheSettings
 from tests.canned import DONE, FINISH, ROLE, STREAM, USAGE, WORD, Canned, completion
 from tests.flow.paying import COST, Open, Shop
 

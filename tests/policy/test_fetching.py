@@ -186,6 +186,13 @@ def test_a_redirect_to_plain_http_is_refused_where_http_is() -> None:
         redirected(link("https://good.example/", Rules()), "http://good.example/", Rules())
 
 
+def test_a_redirect_does_not_leave_the_list_of_hosts() -> None:
+    """A host that is trusted may still send on to one that is not."""
+    rules = Rules(mode="hosts", hosts=("good.example",))
+    with pytest.raises(Unfetchable, match="not among those"):
+        redirected(link("https://good.example/", rules), "https://other.example/", rules)
+
+
 def test_a_redirect_may_be_relative() -> None:
     """As servers write them."""
     found = redirected(link("https://good.example/a/b?c", OPEN), "../d?e", OPEN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import time
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -76,9 +77,8 @@ MODELS = [
 def test_it_is_what_the_vendors_library_signs(model: str, token: str, host: str, query: str) -> None:
     """Byte for byte, with ids that are quoted in the path."""
     auth = pytest.importorskip("botocore.auth", reason="botocore is not installed")
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
+    make = import_module("botocore.awsrequest").AWSRequest
+    credentials = import_module("botocore.credentials").Credentials
     url, body = f"{host}/model/{model}/converse{query}", b'{"messages": []}'
     ours = dict(
         sign(
@@ -91,8 +91,8 @@ def test_it_is_what_the_vendors_library_signs(model: str, token: str, host: str,
             time.time(),
         )
     )
-    request = AWSRequest("POST", url, {"Content-Type": "application/json"}, body)
-    signer = auth.SigV4Auth(Credentials(KEY.id, KEY.secret, token or None), "bedrock", "eu-west-1")
+    request = make("POST", url, {"Content-Type": "application/json"}, body)
+    signer = auth.SigV4Auth(credentials(KEY.id, KEY.secret, token or None), "bedrock", "eu-west-1")
     request.context["timestamp"] = ours["X-Amz-Date"]
     request.headers["X-Amz-Date"] = ours["X-Amz-Date"]
     if token:

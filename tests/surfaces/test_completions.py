@@ -19,7 +19,7 @@ from compatgw.dialects.base import Answer, Piece
 from compatgw.errors import GatewayError, InvalidRequest, StreamInterrupted
 from compatgw.surfaces.base import View
 from compatgw.surfaces.completions import COMPLETIONS, parse
-from compatgw_testing import FakeLLM
+from compatgw_testing import FakeLLM, reply
 from compatgw_testing.harness import KEY, gateway_over
 
 Serve = Callable[..., str]
@@ -484,3 +484,26 @@ async def test_langchains_completions_model_invokes_and_streams(model: str) -> N
     assert await chain.ainvoke("Hi") == "Hello there"
     assert "".join([piece async for piece in chain.astream("Count.")]) == "One two"
     await http.aclose()
+
+
+async def _pieces(stream: Any, said: list[Any]) -> None:
+    async for piece in stream:
+        said += piece.choices
+
+
+@pytest.mark.parametrize("way", ["cut_after", "truncate_after", "garbage_after", "error_after"])
+@pytest.mark.parametrize("model", [OWN, "openai/gpt-4o", "anthropic/claude-sonnet-4-5"])
+async def test_a_stream_that_breaks_is_told_as_broken(model: str, way: str) -> None:
+    """What was said is the caller's; the end is an error and never looks like one."""
+    scene = Scene()
+    broken: Any = {way: 5}
+    scene.fake(model).fault(reply("One two three four five six"), **broken)
+    said: list[Any] = []
+    async with scene.client() as ai:
+        stream = await ai.completions.create(model=model, prompt="Count.", stream=True)
+        with pytest.raises(openai.APIError):
+            await _pieces(stream, said)
+    text = "".join(choice.text for choice in said)
+    assert text
+    assert "One two three four five six".startswith(text)
+    assert {choice.finish_reason for choice in said} == {None}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from compatgw_testing import FakeBedrock, Turn, fail, fault
+from compatgw_testing import FakeBedrock
 from compatgw_testing.fakes.bedrock.signature import fault as wrong
-from tests.testing.driver import Reply, ask
+from tests.testing.driver import Reply, request
 
 KEY = "bedrock-api-key-1"
 MODEL = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
@@ -41,7 +42,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "messages are needed": ({}, "messages"),
     "messages are not empty": (talk(), "messages"),
     "unknown member": (talk(USER, model="x"), "extraneous key"),
-    "the user begins": (talk(CALLS), "start with a user message"),
+    "the user begins": (talk({"role": "assistant", "content": [{"text": "a"}]}), "start with a user message"),
     "roles alternate": (talk(USER, USER), "alternate"),
     "content is not empty": (talk(said()), "is empty"),
     "a point is no content": (talk(said(POINT)), "is empty"),
@@ -105,7 +106,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 
 async def asked(fake: FakeBedrock, body: Any, path: str = f"/model/{MODEL}/converse") -> Reply:
     """The answer to one request."""
-    return await ask(fake, path, body, {"authorization": f"Bearer {KEY}"})
+    return await request(fake, path, body, headers={"authorization": f"Bearer {KEY}"})
 
 
 @pytest.mark.parametrize("rule", REFUSED)
@@ -147,9 +148,9 @@ async def test_a_good_request_is_answered() -> None:
 
     assert reply.status == 200
     assert before == GOOD
-    request = fake.calls[-1].request
-    assert request is not None
-    assert (request.system, request.limit, list(request.tools)) == ("Be kind", 100, ["f"])
+    read = fake.calls[-1].request
+    assert read is not None
+    assert (read.system, read.limit, list(read.tools)) == ("Be kind", 100, ["f"])
 
 
 # --- keys ------------------------------------------------------------------------------------
@@ -165,15 +166,10 @@ async def test_a_good_request_is_answered() -> None:
 )
 async def test_a_wrong_key_is_refused(headers: dict[str, str], kind: str) -> None:
     """403, by its class."""
-    reply = await ask(
-        FakeBedrock(KEY),
-        f"/model/{MODEL}/converse",
-        talk(USER),
-        {"authorization": "", **headers} if headers else {"authorization": ""},
-    )
+    reply = await request(FakeBedrock(KEY), f"/model/{MODEL}/converse", talk(USER), headers=headers)
 
     assert reply.status == 403
-    assert kind in reply.headers["x-amzn-errortype"] or not headers
+    assert kind in reply.headers["x-amzn-errortype"]
 
 
 @pytest.mark.parametrize(
@@ -199,14 +195,12 @@ def test_a_wrong_signature_is_known(header: str, kind: str) -> None:
 def test_a_right_signature_passes() -> None:
     """As AWS's own library writes it."""
     auth = pytest.importorskip("botocore.auth", reason="botocore is not installed")
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    request = AWSRequest(
+    credentials = import_module("botocore.credentials").Credentials
+    signed = import_module("botocore.awsrequest").AWSRequest(
         "POST", "http://h.test:8080/model/a%3A0/converse?b=1&a=%20", {"Content-Type": "application/json"}, b"{}"
     )
-    auth.SigV4Auth(Credentials("ID", "secret", "token"), "bedrock", "eu-west-1").add_auth(request)
-    headers = {"host": "h.test:8080", **{name.lower(): value for name, value in request.headers.items()}}
+    auth.SigV4Auth(credentials("ID", "secret", "token"), "bedrock", "eu-west-1").add_auth(signed)
+    headers = {"host": "h.test:8080", **{name.lower(): value for name, value in signed.headers.items()}}
 
     assert wrong(("ID", "secret"), "POST", "/model/a%3A0/converse", {"b": "1", "a": " "}, headers, b"{}") is None
     assert wrong(("ID", "secret"), "POST", "/model/a%3A0/converse", {"b": "1", "a": " "}, headers, b"{} ") is not None
@@ -218,8 +212,7 @@ def test_a_right_signature_passes() -> None:
 async def test_aws_own_library_reads_its_answers() -> None:
     """Whole and streamed, by the service's model."""
     loaders = pytest.importorskip("botocore.loaders", reason="botocore is not installed")
-    from botocore import eventstream, model, parsers
-
+    eventstream, model, parsers = (import_module(f"botocore.{name}") for name in ("eventstream", "model", "parsers"))
     service = model.ServiceModel(loaders.Loader().load_service_model("bedrock-runtime", "service-2"))
     parser = parsers.RestJSONParser()
     fake = FakeBedrock(KEY)
@@ -251,7 +244,7 @@ async def test_aws_own_library_reads_its_answers() -> None:
 async def test_scripted_failures(name: str, status: int, kind: str) -> None:
     """In the service's words and classes."""
     fake = FakeBedrock(KEY)
-    fake.script(fail(name=name))
+    fake.fail(name)
     reply = await asked(fake, talk(USER))
 
     assert reply.status == status
@@ -261,7 +254,7 @@ async def test_scripted_failures(name: str, status: int, kind: str) -> None:
 async def test_a_failure_within_a_stream() -> None:
     """An exception in a frame of its own, after which nothing comes."""
     fake = FakeBedrock(KEY)
-    fake.script(fault("error_event", text="Hello there", after=2, error=429))
+    fake.fault("Hello there", error_after=2, error=429)
     live = await asked(fake, talk(USER), f"/model/{MODEL}/converse-stream")
 
     assert live.status == 200
@@ -276,5 +269,5 @@ async def test_unknown_models_paths_and_bodies() -> None:
         "message"
     ] == "The provided model identifier is invalid."
     assert (await asked(fake, talk(USER), "/model/other/news")).status == 404
-    fake.script(Turn(text="a"))
+    fake.reply("a")
     assert (await asked(fake, talk(USER))).status == 200

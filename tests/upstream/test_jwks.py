@@ -13,8 +13,9 @@ import pytest
 
 # Loaded beforehand, so that its import does not eat up what a fetch may take.
 import compatgw.upstream.aio  # noqa: F401
-from compatgw.config import MIB, ConfigError
+from compatgw.config import ConfigError
 from compatgw.errors import Overloaded
+from compatgw.sections import MIB
 from compatgw.upstream.client import UpstreamClient
 from compatgw.upstream.jwks import Jwks
 from tests.issuer import DISCOVERY, Clock, Issuer

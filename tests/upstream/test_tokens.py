@@ -26,9 +26,10 @@ KEY = rsa.generate_private_key(65537, 2048)
 
 def pem(key: Any) -> str:
     """A private key as it stands in a credentials file."""
-    return key.private_bytes(
+    written: bytes = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    ).decode()
+    )
+    return written.decode()
 
 
 PEM = pem(KEY)

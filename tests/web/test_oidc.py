@@ -13,8 +13,9 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from compatgw.config import ConfigError, OidcSettings
+from compatgw.config import ConfigError
 from compatgw.errors import Overloaded
+from compatgw.sections import OidcSettings
 from compatgw.upstream.client import UpstreamClient
 from compatgw.web import oidc
 from compatgw.web.oidc import LONGEST, TokenVerifier, looks_like_token

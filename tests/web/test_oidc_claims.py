@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compatgw.config import OidcSettings
 from compatgw.errors import Unauthenticated
+from compatgw.sections import OidcSettings
 from compatgw.web.oidc import LONGEST, TokenVerifier, looks_like_token
 from tests.issuer import (
     AUDIENCE,

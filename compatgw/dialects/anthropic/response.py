@@ -16,8 +16,8 @@ import orjson
 
 from compatgw.dialects import failure, ids
 from compatgw.dialects.anthropic import thoughts
-from compatgw.dialects.fence import Fence
 from compatgw.dialects.base import Answer
+from compatgw.dialects.fence import Fence
 from compatgw.errors import UpstreamFailure
 
 if TYPE_CHECKING:

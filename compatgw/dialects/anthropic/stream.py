@@ -18,7 +18,6 @@ import orjson
 from compatgw.dialects import failure
 from compatgw.dialects.anthropic import thoughts
 from compatgw.dialects.anthropic.calls import Calls
-from compatgw.dialects.fence import Fence
 from compatgw.dialects.anthropic.response import (
     TIERS,
     annotations_of,
@@ -30,6 +29,7 @@ from compatgw.dialects.anthropic.response import (
     usage_of,
 )
 from compatgw.dialects.chunks import ChunkWriter
+from compatgw.dialects.fence import Fence
 from compatgw.errors import StreamInterrupted, UpstreamFailure
 from compatgw.wire.sse import EventTooLarge, SSEReader
 

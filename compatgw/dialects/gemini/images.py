@@ -228,12 +228,11 @@ def decode(body: bytes, context: Context) -> Result:
     kinds = {kind for _, kind in found}
     if len(kinds) == 1 and (word := kinds.pop().rpartition("/")[2]):
         answer["output_format"] = word
-    told = response.usage(value.get("usageMetadata"))
-    if (usage := images.usage(told)) is not None:
+    if (usage := images.usage(response.usage(value.get("usageMetadata")))) is not None:
         answer["usage"] = usage
     if context.memo.get("address"):
         answer["data"] = [images.addressed(image) for image in answer["data"]]
-    return images.result(answer)._replace(usage=told)
+    return images.result(answer)
 
 
 def _painted(value: dict[str, Any], context: Context) -> list[tuple[Image, str]]:

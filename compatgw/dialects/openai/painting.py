@@ -85,7 +85,7 @@ def decode(body: bytes, context: Context) -> Result:
         answer["output_format"] = kind
     if (usage := images.usage(completion.get("usage"))) is not None:
         answer["usage"] = usage
-    return images.result(answer)._replace(usage=completion.get("usage"))
+    return images.result(answer)
 
 
 def _image(shown: Any) -> tuple[Image, str] | None:

@@ -101,7 +101,7 @@ def continued(parsed: Parsed, before: Sequence[Mapping[str, Any]]) -> Parsed:
 def _parsed(
     body: Mapping[str, Any], request: Json, options: CallOptions, before: tuple[Mapping[str, Any], ...]
 ) -> Parsed:
-    tools = Toolbox(request.get("tools", ()))
+    tools = Toolbox(request.get("tools", ()), request.get("tool_choice", "auto"))
     foreign = [*tools.foreign]
     items = _items(request.get("input"))
     out: Json = {"model": request["model"], "messages": []}

@@ -7,7 +7,8 @@ What the caller itself runs can be served by any model that calls functions:
     local_shell      a function that takes a command
     namespace        its tools, under names that stay unique
 
-Tools that the upstream runs cannot; they are named as `Foreign`.
+Tools that the upstream runs cannot; they are named as `Foreign`. Those that are only offered, beside tools of the
+caller's own and without being asked for, are hints; all others change the answer.
 
 What does not live here: calls in the history (`items.py`) and in answers (`stream.py`).
 """
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 SHELL = "local_shell"
 INPUT = "input"
 
+_OF_THE_CALLER = frozenset({"function", "custom", "namespace", SHELL})
+# What the model may do without when the caller has tools of its own. Others hold what a caller depends on: its files,
+# its servers, its screen.
+_OFFERED = ("web_search", "image_generation", "tool_search")
 _RUN_HERE = "Only functions, custom tools and 'local_shell' can be translated: choose a model that has this tool."
 _TEXT = {
     "type": "object",
@@ -69,6 +74,7 @@ class Toolbox:
 
     Args:
         given: As the caller has them.
+        choice: `tool_choice`: whether any of them has to be called.
 
     Attributes:
         tools: As the hub has them.
@@ -77,13 +83,15 @@ class Toolbox:
 
     __slots__ = ("_own", "_sent", "foreign", "tools")
 
-    def __init__(self, given: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, given: Sequence[Mapping[str, Any]] = (), choice: Any = "auto") -> None:
         self.tools: list[dict[str, Any]] = []
         self.foreign: list[Foreign] = []
         # By the name under which the model knows them, and the other way round.
         self._own: dict[str, Name] = {}
         self._sent: dict[tuple[str | None, str], str] = {}
         inside: list[tuple[str, Mapping[str, Any]]] = []
+        # Agents such as Codex always offer some of the vendor's tools beside their own, which do the work.
+        aside = choice == "auto" and any(tool["type"] in _OF_THE_CALLER for tool in given)
         for index, tool in enumerate(given):
             kind = tool["type"]
             if kind == SHELL:
@@ -94,8 +102,7 @@ class Toolbox:
             elif kind in ("function", "custom"):
                 self.tools.append(_tool(tool, self._add(kind, tool["name"])))
             else:
-                # A search in what is kept, without going out: nothing is asked for that has to be there.
-                semantic = kind != "web_search" or tool.get("external_web_access") is not False
+                semantic = not (aside and kind.startswith(_OFFERED))
                 self.foreign.append(Foreign("tools", tool, f"tools[{index}].type", semantic, _RUN_HERE))
         # After the others, so that these keep their plain names.
         self.tools += [_tool(one, self._add(one["type"], one["name"], space)) for space, one in inside]

@@ -10,6 +10,7 @@ import base64
 import functools
 import importlib.util
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import orjson
@@ -95,12 +96,9 @@ def _validator() -> Any:
     """AWS's own validator of requests; None where its library is not installed."""
     if importlib.util.find_spec("botocore") is None:
         return None
-    from botocore.loaders import Loader
-    from botocore.model import ServiceModel
-    from botocore.validate import ParamValidator
-
-    model = ServiceModel(Loader().load_service_model("bedrock-runtime", "service-2"))
-    return ParamValidator(), model.operation_model("Converse").input_shape
+    loader = import_module("botocore.loaders").Loader()
+    model = import_module("botocore.model").ServiceModel(loader.load_service_model("bedrock-runtime", "service-2"))
+    return import_module("botocore.validate").ParamValidator(), model.operation_model("Converse").input_shape
 
 
 def _with_bytes(value: Any, name: str = "") -> Any:

@@ -160,7 +160,7 @@ def test_the_vendors_own_tools_are_not_the_callers() -> None:
 
 def test_cited_text_and_pictures() -> None:
     """Text is text; addresses become annotations of it; pictures are images."""
-    cited = {
+    cited: Any = {
         "citationsContent": {
             "content": [{"text": "It is so."}],
             "citations": [{"title": "T", "location": {"web": {"url": "https://x.test/"}}}, {"title": "no address"}],
@@ -246,11 +246,12 @@ def test_what_comes_behind_the_end_is_not_read() -> None:
 # --- refusals --------------------------------------------------------------------------------
 
 
-def refused(status: int, kind: str, message: str, *, header: bool = True, **headers: str) -> UpstreamFailure:
+def refused(status: int, kind: str, message: str, *, header: bool = True, **headers: Any) -> UpstreamFailure:
     """The failure that a refusal is."""
     found = {"x-amzn-errortype": f"{kind}:http://internal.amazon.com/coral/"} if header else {}
     value = {"message": message} if header else {"__type": f"com.amazon.coral#{kind}", "Message": message}
-    failure: UpstreamFailure = codec().error(status, {**found, **headers}, orjson.dumps(value), target())
+    found |= {name.replace("_", "-"): value for name, value in headers.items()}
+    failure: UpstreamFailure = codec().error(status, found, orjson.dumps(value), target())
     return failure
 
 
@@ -301,7 +302,7 @@ def test_a_refusal(
 
 def test_how_long_to_wait() -> None:
     """Where the service says it."""
-    assert refused(429, "ThrottlingException", "wait", **{"retry-after": "7"}).retry_after == 7
+    assert refused(429, "ThrottlingException", "wait", retry_after="7").retry_after == 7
 
 
 @pytest.mark.parametrize("raw", [b"", b"<html>no</html>", b"[]", b"3", b'{"message": 3}', b"\xff"])

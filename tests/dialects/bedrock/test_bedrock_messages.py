@@ -33,7 +33,7 @@ DOCUMENT = {
     "file": {"file_data": f"data:application/pdf;base64,{PDF}", "filename": "My_report (1).pdf"},
 }
 POINT = {"cachePoint": {"type": "default"}}
-MARK = {"cache_control": {"type": "ephemeral"}}
+MARK: Any = {"cache_control": {"type": "ephemeral"}}
 
 
 def user(*parts: Any) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def test_arguments_are_an_object(written: str, expected: Any) -> None:
 
 def test_the_oldest_form_of_calls() -> None:
     """Paired by name."""
-    talk = [HI, {"role": "assistant", "content": None, "function_call": {"name": "a", "arguments": "{}"}},
+    talk: list[Any] = [HI, {"role": "assistant", "content": None, "function_call": {"name": "a", "arguments": "{}"}},
             {"role": "function", "name": "a", "content": "42"}]  # fmt: skip
     outgoing = encode(messages=talk, functions=[{"name": "a"}])
     body = accepted(outgoing)
@@ -356,7 +356,7 @@ def test_other_models_get_no_reasoning() -> None:
 
 def test_marks_become_points_behind_what_they_mark() -> None:
     """Parts, messages, tools and results; longer ones say so."""
-    hour = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    hour: Any = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
     talk = [
         {"role": "system", "content": [text("A", **hour)]},
         user(text("B", **MARK), text("C")),

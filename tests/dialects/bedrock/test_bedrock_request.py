@@ -220,7 +220,7 @@ def test_a_model_that_does_not_think_is_not_asked_to() -> None:
 
 def test_a_forced_call_and_a_budget_do_not_go_together() -> None:
     """A call that the caller forces wins over an effort, not over their own budget."""
-    forced = {"tools": [tool()], "tool_choice": "required"}
+    forced: dict[str, Any] = {"tools": [tool()], "tool_choice": "required"}
     outgoing = encode(reasoning_effort="low", **forced)
     assert outgoing.dropped == ("reasoning_effort",)
     with pytest.raises(UnsupportedParameter, match="tool_choice"):
@@ -249,7 +249,7 @@ def test_a_wish_that_is_none_is_refused(given: dict[str, Any]) -> None:
 
 def test_members_of_its_own_pass() -> None:
     """As they are; the model's fields are merged over ours."""
-    own = {
+    own: dict[str, Any] = {
         "guardrailConfig": {"guardrailIdentifier": "g", "guardrailVersion": "1", "trace": "enabled"},
         "performanceConfig": {"latency": "optimized"},
         "additionalModelResponseFieldPaths": ["/stop_sequence"],

@@ -114,7 +114,11 @@ async def test_a_stream_in_the_background(scene: Scene) -> None:
 async def test_what_cannot_be_translated(scene: Scene) -> None:
     """Refused by its path, or left out and named, as the caller wants; an upstream that has it gets it."""
     scene.fake.reply("Found.")
-    asked: Any = {"model": scene.model, "input": "Hi", "tools": [TOOL, {"type": "web_search"}]}
+    asked: Any = {
+        "model": scene.model,
+        "input": "Hi",
+        "tools": [TOOL, {"type": "file_search", "vector_store_ids": ["vs"]}],
+    }
     native = scene.model.startswith("openai/")
     async with client(scene) as ai:
         if native:

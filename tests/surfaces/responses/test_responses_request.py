@@ -201,7 +201,7 @@ def test_allowed_tools() -> None:
 
 @pytest.mark.parametrize(
     "kind",
-    ["web_search", "file_search", "computer_use_preview", "code_interpreter", "image_generation", "mcp", "shell"],
+    ["file_search", "computer_use_preview", "code_interpreter", "mcp", "shell", "apply_patch"],
 )
 def test_tools_that_the_upstream_runs_are_its_own(kind: str) -> None:
     """They stay in the native request, and are named for everybody else."""
@@ -212,9 +212,16 @@ def test_tools_that_the_upstream_runs_are_its_own(kind: str) -> None:
     assert found.native.body["tools"][1] == {"type": kind}
 
 
-def test_a_search_that_may_not_go_out_is_a_hint() -> None:
-    """Codex sends it by default."""
-    assert foreign(parsed(tools=[{"type": "web_search", "external_web_access": False}])) == [("tools[0].type", False)]
+@pytest.mark.parametrize("kind", ["web_search", "web_search_preview_2025_03_11", "image_generation", "tool_search"])
+def test_what_is_only_offered_beside_the_callers_own_tools_is_a_hint(kind: str) -> None:
+    """Codex always offers some; alone, or where a tool has to be called, it is what the caller wants."""
+    own = {"type": "function", "name": "f"}
+    assert foreign(parsed(tools=[own, {"type": kind}])) == [("tools[1].type", False)]
+    assert foreign(parsed(tools=[own, {"type": kind}], tool_choice="auto")) == [("tools[1].type", False)]
+    assert foreign(parsed(tools=[own, {"type": kind}], tool_choice="required")) == [("tools[1].type", True)]
+    forced = foreign(parsed(tools=[own, {"type": kind}], tool_choice={"type": kind}))
+    assert forced == [("tools[1].type", True), ("tool_choice.type", True)]
+    assert foreign(parsed(tools=[{"type": kind}])) == [("tools[0].type", True)]
 
 
 def test_items_that_the_upstream_wrote_are_its_own() -> None:

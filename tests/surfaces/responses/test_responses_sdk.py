@@ -175,11 +175,12 @@ async def test_a_refused_request(bench: Bench) -> None:
 async def test_an_upstreams_tool_elsewhere_is_refused(bench: Bench, fake: Any) -> None:
     """By its path; with `drop` it is left out and named. An upstream that has it gets it."""
     fake.reply("Found.")
-    asked = ask(bench, tools=[WEATHER, {"type": "web_search"}])
+    search: Any = {"type": "file_search", "vector_store_ids": ["vs_1"]}
+    asked = ask(bench, tools=[WEATHER, search])
     async with client(bench) as ai:
         if bench._native:
             assert (await ai.responses.create(**asked)).output_text == "Found."
-            assert bench.sent[0]["tools"][1] == {"type": "web_search"}
+            assert bench.sent[0]["tools"][1] == search
             return
         with pytest.raises(openai.BadRequestError) as caught:
             await ai.responses.create(**asked)
@@ -348,16 +349,21 @@ CODEX_TOOLS: list[Any] = [
         "type": "custom", "name": "apply_patch", "description": "Edits files.",
         "format": {"type": "grammar", "syntax": "lark", "definition": 'start: "*** Begin Patch" LF'},
     },
-    {"type": "web_search", "external_web_access": False},
+    {
+        "type": "namespace", "name": "multi_agent_v1", "description": "Sub-agents.",
+        "tools": [{"type": "function", "name": "close_agent", "parameters": {"type": "object", "properties": {}}}],
+    },
+    {"type": "web_search", "external_web_access": True},
 ]  # fmt: skip
 
 
 def codex(bench: Bench, items: list[Any], **members: Any) -> dict[str, Any]:
-    """What Codex CLI sends with each turn."""
+    """What Codex CLI sends with each turn; the fake of OpenAI does not know its `client_metadata`."""
+    extra = {} if bench._native else {"extra_body": {"client_metadata": {"session_id": "0199-session"}}}
     return {
         "model": bench.model, "instructions": "You are a coding agent.", "input": items, "tools": CODEX_TOOLS,
         "tool_choice": "auto", "parallel_tool_calls": False, "reasoning": None, "store": False, "stream": True,
-        "include": ["reasoning.encrypted_content"], "prompt_cache_key": "0199-session", **members,
+        "include": ["reasoning.encrypted_content"], "prompt_cache_key": "0199-session", **extra, **members,
     }  # fmt: skip
 
 
@@ -395,7 +401,7 @@ async def test_codex_turns(bench: Bench, fake: Any) -> None:
     assert results(fake.calls[2]) == ["ok", "ok"]
     assert [one.name for message in told for one in message.calls] == ["shell", "apply_patch"]
     if not bench._native:
-        assert "tools" in bench.dropped
+        assert {"tools", "client_metadata"} <= set(bench.dropped)
 
 
 async def test_codex_gets_its_signatures_back(fake_anthropic: Any) -> None:
