@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from compatgw.gateway import Gateway, from_config
     from compatgw.policy.access import Principal
     from compatgw.state.base import StateError
+    from compatgw.telemetry.base import Ended
     from compatgw.web.identify import anonymous
 
 __all__ = [
     "ConfigError",
+    "Ended",
     "Gateway",
     "GatewayError",
     "Principal",
@@ -36,6 +38,7 @@ __all__ = [
 
 _HOMES = {
     "ConfigError": "compatgw.config",
+    "Ended": "compatgw.telemetry.base",
     "Gateway": "compatgw.gateway",
     "GatewayError": "compatgw.errors",
     "Principal": "compatgw.policy.access",

@@ -34,12 +34,12 @@ from compatgw.flow.single import Flights
 from compatgw.flow.tasks import Tasks
 from compatgw.flow.vault import Vault
 from compatgw.flow.vision import described
+from compatgw.flow.watching import Callback
 from compatgw.policy import breaker, fetching, retry
 from compatgw.policy.access import ADMIN, SCOPES, Principal
 from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import PLANS
 from compatgw.policy.plan import sole
-from compatgw.policy.prompts import Prompt, PromptMessage
 from compatgw.providers import address, auth, catalogue, prices
 from compatgw.providers.prices import Prices
 from compatgw.providers.row import Provider
@@ -55,9 +55,10 @@ from compatgw.upstream.langfuse import Langfuse
 from compatgw.version import __version__
 from compatgw.web.identify import Witnesses
 from compatgw.web.oidc import TokenVerifier
+from compatgw.wire.prompts import Prompt, PromptMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import httpx
     import httpx2
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from compatgw.state.base import Counters, Ledger
     from compatgw.state.secrets import KeyRing
     from compatgw.state.verify import Accounts, KeyVerifier
+    from compatgw.telemetry.base import Ended, Observer
     from compatgw.web.identify import Authenticate
 
 # Names are the callers' own: so many are remembered.
@@ -105,12 +107,14 @@ class Means:
         monotonic: Seconds of a clock that never goes back.
         ids: Makes a new word at each call.
         random: A number from 0 to below 1 at each call.
+        on_call: Is told of every call that is over.
     """
 
     clock: Callable[[], float]
     monotonic: Callable[[], float]
     ids: Callable[[], str]
     random: Callable[[], float]
+    on_call: Callable[[Ended], Awaitable[None] | None] | None = None
 
 
 def house_of(
@@ -154,6 +158,7 @@ def house_of(
         conversations=conversations,
         background=Background(conversations, tasks),
         prompts=prompts_of(settings, upstream, tasks, means.clock),
+        observers=observers_of(means, tasks),
         idempotency=Idempotency(counters, settings.idempotency, means.ids),
         version=version_of(settings),
         clock=means.clock,
@@ -257,6 +262,11 @@ def cache_of(settings: Settings, counters: Counters, clock: Callable[[], float])
     # In one memory with the limits, many answers would push out what must not be lost.
     place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
     return Cache(place, own, clock)
+
+
+def observers_of(means: Means, tasks: Tasks) -> tuple[Observer, ...]:
+    """Who is told of calls."""
+    return (Callback(means.on_call, tasks),) if means.on_call is not None else ()
 
 
 def prompts_of(settings: Settings, upstream: UpstreamClient, tasks: Tasks, clock: Callable[[], float]) -> Prompts:

@@ -13,7 +13,7 @@ import os
 import random as random_module
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     import openai
 
     from compatgw.assembly import Records
+    from compatgw.telemetry.base import Ended
     from compatgw.web.identify import Authenticate
     from compatgw.web.routes import Endpoint as BranchEndpoint
     from compatgw.web.visit import Receive, Send
@@ -97,6 +98,7 @@ class Gateway:
         monotonic: Seconds of a clock that never goes back; latencies are measured with it.
         random: Where random ids come from, for runs that must repeat.
         ids: Makes a new word at each call; overrides `random`.
+        on_call: Is told of every call that is over, with a frozen `compatgw.Ended`; may be async.
         environ: The environment. Default: the process's own.
         settings: Any of `Overrides`; a keyword wins over environment, over file, over default.
 
@@ -114,6 +116,7 @@ class Gateway:
         monotonic: Callable[[], float] = time.monotonic,
         random: random_module.Random | None = None,
         ids: Callable[[], str] | None = None,
+        on_call: Callable[[Ended], Awaitable[None] | None] | None = None,
         environ: Mapping[str, str] | None = None,
         **settings: Unpack[Overrides],
     ) -> None:
@@ -126,6 +129,7 @@ class Gateway:
         means = assembly.Means(
             clock=clock,
             monotonic=monotonic,
+            on_call=on_call,
             ids=ids or _ids(random),
             random=(random or random_module.Random(secrets.randbits(256))).random,
         )

@@ -205,6 +205,8 @@ async def attempt(call: Call, house: House, seconds: float) -> Answer | Result |
     if route is None or endpoint is None:
         raise RuntimeError("a call is tried after it was let in")
     codec, outgoing, call.through = await prepared(call, house, route, seconds)
+    if call.trace:
+        outgoing = outgoing._replace(headers=(*outgoing.headers, *call.trace))
     call.outgoing = outgoing
     context = Context(route.target, f"chatcmpl-{call.ticket.word}", int(house.clock()), outgoing.memo)
     way = _Way(call, house, endpoint, codec, outgoing, context, seconds)

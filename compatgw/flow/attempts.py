@@ -23,6 +23,7 @@ from compatgw.errors import Blame, Forbidden, UpstreamFailure, UpstreamTimeout
 from compatgw.flow.admit import hold, may_cost, not_priced, pays
 from compatgw.flow.attempt import Live, attempt
 from compatgw.flow.credentials import refused
+from compatgw.flow.watching import tried
 from compatgw.policy import reasoning, retry
 from compatgw.policy.retry import Move
 
@@ -157,16 +158,18 @@ class _Attempts:
 
     async def _try(self, way: _Way, seconds: float) -> Answer | Result | Stream | UpstreamFailure:
         call, house, key = self._call, self._house, way.route.key
-        began = house.monotonic()
+        began, at = house.monotonic(), house.clock()
         house.health.began(key)
         try:
             found = await attempt(call, house, seconds)
         except UpstreamFailure as failure:
+            tried(call, house, at, house.monotonic() - began, failure)
             return failure
         except BaseException:
             house.health.left(key)
             raise
         latency = house.monotonic() - began
+        tried(call, house, at, latency, None)
         if isinstance(found, Live):
             # How a stream went is known at its end.
             live = found

@@ -43,6 +43,8 @@ Json = dict[str, Any]
 
 _log = logging.getLogger("compatgw")
 _PROVIDER = "X-Provider"
+# Events say everything in small pieces, and then twice again: so much larger than the response may they be.
+_EVENTS = 4
 
 
 class Collected:
@@ -151,7 +153,7 @@ class Background:
                 "bytes is the most that is kept. Send it without 'background'.",
                 param="background",
             )
-        client = Collected(self._kept.settings.max_entry)
+        client = Collected(_EVENTS * self._kept.settings.max_entry)
         call = self._tasks.start(_called(work, client))
         self._working[name] = (client, call)
         self._tasks.start(self._work(owner, name, parsed, face, client, call))
@@ -268,8 +270,13 @@ class Background:
             response = orjson.loads(client.body)
         provider = client.provider if face.passes else ""
         done = response["status"] in ("completed", "incomplete")
+        kept = entry(parsed, response, provider=provider)
         events = b"".join(client.frames) if not client.too_large else b""
-        if not await self._kept.keep(owner, entry(parsed, response, provider=provider, events=events)) and done:
+        if await self._kept.keep(owner, kept._replace(events=events)) or (
+            events and await self._kept.keep(owner, kept)
+        ):
+            return
+        if done:
             broken = face.broken(_too_large(self._kept.settings.max_entry))
             await self._kept.keep(owner, entry(parsed, broken))
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from compatgw.state.base import Counters, Ledger, Level, Price
     from compatgw.surfaces.base import Face, Parsed, Surface
     from compatgw.surfaces.extensions import CallOptions
+    from compatgw.telemetry.base import Observer
     from compatgw.upstream.client import Endpoint, UpstreamClient
     from compatgw.upstream.fetching import Getter
     from compatgw.wire.chat import ChatRequest, Usage
@@ -103,6 +104,7 @@ class House:
         getter: The way to what requests link to. links: Which of these are followed.
         conversations: Responses that are kept. background: Those that are worked on.
         prompts: Templates.
+        observers: Who is told of calls.
         idempotency: Keys of calls that must not be made twice.
         version: Of the configuration, as far as it changes answers.
         clock: Seconds since 1970.
@@ -134,6 +136,7 @@ class House:
     conversations: Conversations
     background: Background
     prompts: Prompts
+    observers: tuple[Observer, ...]
     idempotency: Idempotency
     version: str
     clock: Callable[[], float]
@@ -206,6 +209,8 @@ class Call:
         links: Its messages hold links, which some upstreams do not follow.
         described: The model that put its images into words, "" where none did.
         stripped: What was signed is left out from now on: an upstream refused it.
+        watched: Observers, each with what it calls this call. trace: Headers that they send along to upstreams.
+        attempts: How often an upstream was asked. upstream: Seconds spent waiting for them.
         flown: A flight owns the call upstream, and ends it.
         targets: What it tries, in order, once planned.
         route: Where it goes now.
@@ -240,6 +245,10 @@ class Call:
     links: bool = False
     described: str = ""
     stripped: bool = False
+    watched: tuple[tuple[Observer, Any], ...] = ()
+    trace: Headers = ()
+    attempts: int = 0
+    upstream: float = 0.0
     flown: bool = False
     targets: tuple[Route, ...] = ()
     route: Route | None = None

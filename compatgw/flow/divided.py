@@ -69,6 +69,8 @@ async def divided(call: Call, house: House, parts: Sequence[Any]) -> Result:
         await asyncio.wait(tasks)
     call.route, call.server, call.byok, call.outgoing = first.route, first.server, first.byok, first.outgoing
     call.retries = sum(one.retries for one in calls)
+    call.attempts = sum(one.attempts for one in calls)
+    call.upstream = max(one.upstream for one in calls)
     return division.join(results)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from compatgw.flow.call import Call, House
     from compatgw.flow.tasks import Tasks
-    from compatgw.policy.prompts import Prompt
+    from compatgw.wire.prompts import Prompt
 
 _log = logging.getLogger("compatgw")
 # Names are the callers' own.

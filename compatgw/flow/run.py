@@ -70,7 +70,7 @@ async def _whole(found: Source, call: Call, house: House, client: Client, claim:
     answer = found.held[0]
     await Memory(call, house).keep(answer)
     body, kind = call.face.whole(answer), answer.type if isinstance(answer, Result) else JSON
-    headers = _headers(call, found.about)
+    headers = _headers(call, house, found.about)
     if claim is not None:
         await claim.keep(headers, body, kind=kind)
     if call.ticket.free:
@@ -82,7 +82,7 @@ async def _relay(found: Source, call: Call, house: House, client: Client) -> Non
     """Passes a stream on. Its face ends it as complete only after a real end, else as what it is: broken."""
     face = call.face
     try:
-        await client.begin(_headers(call, found.about), face.stream_type or call.type)
+        await client.begin(_headers(call, house, found.about), face.stream_type or call.type)
         if data := face.begin():
             await client.write(data)
         pieces, memory = found.held, Memory(call, house)
@@ -126,11 +126,13 @@ def _with_cost(piece: Piece, call: Call, usage: Usage) -> Piece:
     return Piece({**piece.chunk, "usage": priced}, native=piece.native)
 
 
-def _headers(call: Call, about: Headers) -> Headers:
+def _headers(call: Call, house: House, about: Headers) -> Headers:
     """What is known of the answer, and of this caller, before its first byte."""
     headers = [*about]
     if call.ticket.levels:
         headers += limits.headers(call.ticket.levels)
+    own = house.monotonic() - call.started - call.upstream
+    headers.append(("Server-Timing", f"gateway;dur={own * 1000:.1f}, upstream;dur={call.upstream * 1000:.1f}"))
     cost = _ZERO if call.ticket.free else call.ticket.cost
     if cost is not None and not call.stream:
         headers.append(("X-Cost", money.text(cost, least=0)))

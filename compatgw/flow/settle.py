@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from compatgw.errors import Blame, GatewayError, UpstreamFailure
 from compatgw.flow.call import ClientGone
 from compatgw.flow.storage import told
+from compatgw.flow.watching import ended
 from compatgw.policy import limits, money
 from compatgw.policy.money import Meter
 from compatgw.state.base import BadRecord, Missing, ReservationClosed, StateError, UsageRow
@@ -170,6 +171,9 @@ async def settle(call: Call, house: House) -> None:
     else:
         await _close(call, house)
     _note(call, house)
+    if call.watched:
+        (used, estimated), (status, code) = _used(call), _outcome(call)
+        ended(call, house, used, estimated=estimated, status=status, code=code)
 
 
 async def _close(call: Call, house: House) -> None:
@@ -201,8 +205,8 @@ def _used(call: Call) -> tuple[Meter, bool]:
 
 
 def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
-    route, failure, ticket = call.route, call.failure, call.ticket
-    gone = failure is None and not call.complete
+    route, ticket = call.route, call.ticket
+    status, code = _outcome(call)
     return UsageRow(
         id=ticket.uid,
         at=house.clock(),
@@ -226,9 +230,16 @@ def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
         cached_answer=ticket.free and route is None,
         latency=house.monotonic() - call.started,
         first_token=call.first_token,
-        status=failure.status if failure is not None else _CLIENT_GONE if gone else 200,
-        code=failure.code if failure is not None else "client_gone" if gone else "",
+        status=status,
+        code=code,
     )
+
+
+def _outcome(call: Call) -> tuple[int, str]:
+    """The status that stands for how the call ended, and the code of its failure."""
+    if call.failure is not None:
+        return call.failure.status, call.failure.code or ""
+    return (200, "") if call.complete else (_CLIENT_GONE, "client_gone")
 
 
 def _note(call: Call, house: House) -> None:

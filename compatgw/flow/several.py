@@ -55,6 +55,8 @@ async def several(call: Call, house: House) -> Answer | Merged:
     for name in ("route", "server", "byok", "outgoing"):
         setattr(call, name, getattr(parts[0].call, name))
     call.retries = sum(part.call.retries for part in parts)
+    call.attempts = sum(part.call.attempts for part in parts)
+    call.upstream = max(part.call.upstream for part in parts)
     if call.stream:
         merged.begin()
         return merged

@@ -9,52 +9,24 @@ What does not live here: where templates come from (`flow/prompts.py`, `upstream
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from compatgw.errors import InvalidRequest
+from compatgw.wire.prompts import PRODUCTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-Role = Literal["system", "developer", "user", "assistant"]
-ROLES: tuple[Role, ...] = ("system", "developer", "user", "assistant")
-PRODUCTION = "production"
-"""The label of the version that is used when a call names none."""
+    from compatgw.wire.prompts import Prompt
 
 # No quantifier stands within another: time is linear in the text.
 _VARIABLE = re.compile(r"\{\{[ \t]{0,8}([A-Za-z_][A-Za-z0-9_.\-]{0,63})[ \t]{0,8}\}\}")
 
 
-@dataclass(frozen=True, slots=True)
-class PromptMessage:
-    """One message of a template."""
-
-    role: Role
-    content: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """One version of a template.
-
-    Attributes:
-        name: What calls name it by.
-        version: Counted from 1.
-        labels: Names of this version, such as `production`.
-        messages: Of which at least one.
-    """
-
-    name: str
-    version: int
-    labels: frozenset[str] = frozenset()
-    messages: tuple[PromptMessage, ...]
-
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """Names that have to be filled in, each once, in the order in which they stand."""
-        found = [name for message in self.messages for name in _VARIABLE.findall(message.content)]
-        return tuple(dict.fromkeys(found))
+def variables_of(prompt: Prompt) -> tuple[str, ...]:
+    """Names that have to be filled in, each once, in the order in which they stand."""
+    found = [name for message in prompt.messages for name in _VARIABLE.findall(message.content)]
+    return tuple(dict.fromkeys(found))
 
 
 def chosen(versions: Iterable[Prompt], wanted: int | str | None) -> Prompt | None:
@@ -82,7 +54,7 @@ def rendered(prompt: Prompt, variables: Mapping[str, str]) -> list[dict[str, Any
     Raises:
         InvalidRequest: One is missing; `param` names it.
     """
-    for name in prompt.variables:
+    for name in variables_of(prompt):
         if name not in variables:
             raise InvalidRequest(
                 f"The prompt '{prompt.name}' (version {prompt.version}) needs the variable '{name}'. "

@@ -14,8 +14,8 @@ import orjson
 
 from compatgw.dialects.base import Outgoing
 from compatgw.errors import UpstreamFailure, UpstreamTimeout
-from compatgw.policy.prompts import PRODUCTION, ROLES, Prompt, PromptMessage
 from compatgw.upstream.client import Endpoint, read_all
+from compatgw.wire.prompts import PRODUCTION, ROLES, Prompt, PromptMessage
 
 if TYPE_CHECKING:
     from compatgw.upstream.client import UpstreamClient

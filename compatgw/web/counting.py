@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 async def count_tokens(site: Site, visit: Visit) -> None:
     """How many tokens a request has."""
     visit.envelope = COUNT_TOKENS.envelope
+    visit.tell_id(COUNT_TOKENS.ids)
     caller = await site.identify(visit)
     access.require_scope(caller, COUNT_TOKENS.scope)
     with site.capacity:

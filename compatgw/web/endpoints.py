@@ -14,6 +14,7 @@ from compatgw.flow.admit import asked
 from compatgw.flow.call import Call, Ticket
 from compatgw.flow.run import run
 from compatgw.flow.uploads import received
+from compatgw.flow.watching import began
 from compatgw.policy import access, breaker, directory
 from compatgw.policy.explaining import explain
 from compatgw.policy.plan import survey
@@ -51,6 +52,7 @@ def calls(surface: Surface) -> Endpoint:
 async def serve(site: Site, visit: Visit, surface: Surface) -> None:
     """A call by `surface`: who calls, may they, what do they want, and on to its way."""
     visit.envelope = surface.envelope
+    visit.tell_id(surface.ids)
     caller = await site.identify(visit)
     access.require_scope(caller, surface.scope)
     with site.capacity:
@@ -75,6 +77,8 @@ async def called(site: Site, visit: Visit, call: Call) -> None:
         if visit.header("x-gateway-explain") == "1":
             await document(visit, explain(survey(*asked(call, site.house))))
             return
+    if site.house.observers:
+        began(call, site.house, visit.headers())
     with visit.watch():
         await run(call, site.house, visit)
 

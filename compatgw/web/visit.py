@@ -21,7 +21,7 @@ from compatgw.flow.patience import Patience
 from compatgw.surfaces.base import envelope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, MutableMapping
     from types import TracebackType
 
     from compatgw.config import Settings
@@ -94,6 +94,10 @@ class Visit:
         """A request header by its name in lower case; the last of equal names."""
         value = self._headers.get(name.encode("latin-1"))
         return value.decode("latin-1") if value is not None else None
+
+    def tell_id(self, names: Iterable[str]) -> None:
+        """Has the answer tell its id in these headers, too."""
+        self.extra += [(name.encode("latin-1"), self.id.encode("latin-1")) for name in names]
 
     def headers(self) -> dict[str, str]:
         """All request headers, by their names in lower case."""

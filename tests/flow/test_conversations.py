@@ -375,11 +375,12 @@ async def test_work_whose_process_died_has_failed() -> None:
     assert (found["status"], found["error"]["code"]) == ("failed", "server_error")
 
 
-async def test_an_answer_that_is_too_large_has_failed() -> None:
+@pytest.mark.parametrize("size", [5000, 50_000])
+async def test_an_answer_that_is_too_large_has_failed(size: int) -> None:
     """Nobody could retrieve it; a question that is too large is refused at once."""
     desk = Desk(max_entry=4096)
     desk.go.set()
-    id = await desk.begin("x" * 5000)
+    id = await desk.begin("x" * size)
     await desk.tasks.aclose()
     found = (await desk.background.retrieve(OWNER, id)).response
     assert (found["status"], found["error"]["code"]) == ("failed", "request_too_large")
@@ -430,6 +431,28 @@ async def test_following_a_stream_as_it_comes() -> None:
 
 async def _all(frames: Any) -> bytes:
     return b"".join([part async for part in frames])
+
+
+async def test_events_that_are_too_large_are_told_live_alone() -> None:
+    """The response is kept without them; later its events are what they would be if each text came at once."""
+    desk = Desk(max_entry=4096)
+    face = face_of(desk.parsed)
+    last = {**face.queued(), "status": "completed"}
+    padding = b'event: a\ndata: {"type":"a","sequence_number":0,"x":"' + b"x" * 4096 + b'"}\n\n'
+    end = b"event: z\ndata: " + orjson.dumps({"type": "z", "sequence_number": 1, "response": last}) + b"\n\n"
+
+    async def work(client: Client) -> None:
+        await client.begin(())
+        await client.write(padding + end)
+        await client.end()
+
+    told = await desk.background.begin(OWNER, desk.parsed, face, work)
+    assert await _all(desk.background.follow(OWNER, told["id"])) == padding + end
+    await desk.tasks.aclose()
+    assert await desk.status(told["id"]) == "completed"
+    again = await _all(desk.background.follow(OWNER, told["id"]))
+    assert again.startswith(b"event: response.created\n")
+    assert b"event: response.completed\n" in again
 
 
 async def test_following_what_nobody_has() -> None:
