@@ -214,6 +214,7 @@ class Gateway:
         await house.counters.aclose()
         await self._site.identify.aclose()
         await house.upstream.aclose()
+        house.getter.close()
 
     async def __aenter__(self) -> Gateway:
         await self.open()

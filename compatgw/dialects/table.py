@@ -5,14 +5,16 @@ What does not live here: which provider speaks which (`providers/table.py`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from compatgw.dialects import anthropic, bedrock, cohere, gemini, jina, openai, voyage
 from compatgw.dialects.hosted import Door, hosted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator
 
     from compatgw.dialects.base import Dialect
 
@@ -41,19 +43,41 @@ _VERTEX = Door(
     },
 )  # fmt: skip
 
-DIALECTS: Mapping[str, Dialect] = MappingProxyType(
+
+class _Dialects(Mapping[str, "Dialect"]):
+    """Loads a dialect when somebody first asks for it: most gateways speak two or three."""
+
+    def __getitem__(self, name: str) -> Dialect:
+        return _dialect(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(_HOMES)
+
+    def __len__(self) -> int:
+        return len(_HOMES)
+
+
+# Each with its package, and the door that its requests go through, if any.
+_HOMES: Mapping[str, tuple[str, Door | None]] = MappingProxyType(
     {
-        dialect.name: dialect
-        for dialect in (
-            openai.DIALECT,
-            anthropic.DIALECT,
-            gemini.DIALECT,
-            cohere.DIALECT,
-            bedrock.DIALECT,
-            hosted(openai.DIALECT, "azure-deployments", _DEPLOYMENTS),
-            hosted(anthropic.DIALECT, "vertex-anthropic", _VERTEX),
-            voyage.DIALECT,
-            jina.DIALECT,
-        )
+        "openai": ("openai", None),
+        "anthropic": ("anthropic", None),
+        "gemini": ("gemini", None),
+        "cohere": ("cohere", None),
+        "bedrock": ("bedrock", None),
+        "azure-deployments": ("openai", _DEPLOYMENTS),
+        "vertex-anthropic": ("anthropic", _VERTEX),
+        "voyage": ("voyage", None),
+        "jina": ("jina", None),
     }
 )
+
+
+@cache
+def _dialect(name: str) -> Dialect:
+    package, door = _HOMES[name]
+    found: Dialect = import_module(f"compatgw.dialects.{package}").DIALECT
+    return found if door is None else hosted(found, name, door)
+
+
+DIALECTS: Mapping[str, Dialect] = _Dialects()

@@ -16,6 +16,7 @@ from compatgw.policy import limits, money
 from compatgw.policy.access import ALL
 from compatgw.policy.needs import is_image, parts_of
 from compatgw.policy.plan import Question, plan
+from compatgw.policy.sniffing import checked_media
 from compatgw.state.base import MOST, BadRecord, Bucket, Budget, StateError
 from compatgw.surfaces.extensions import DEFAULT
 
@@ -62,6 +63,7 @@ async def admit(call: Call, house: House) -> None:
     """Lets `call` in: plans it, and takes what it needs of the caller's limits.
 
     Raises:
+        InvalidRequest: An image or a file is of another kind than it says.
         NotFound: Nobody active serves the model, or the caller's team does not see it.
         Forbidden: The model is not for this key.
         UpstreamUnavailable: All that serves it is left alone for a while.
@@ -70,6 +72,8 @@ async def admit(call: Call, house: House) -> None:
     """
     if call.request.get("stream") and not house.settings.streaming:
         raise StreamingDisabled("Streaming is switched off on this gateway. Send the request with 'stream': false.")
+    if call.surface.codec == "chat":
+        checked_media(call.request)
     call.targets = _sole(call, house) or plan(*asked(call, house)).targets
     await _take(call, house)
 

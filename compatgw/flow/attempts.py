@@ -19,7 +19,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from compatgw.errors import Blame, Forbidden, UpstreamFailure, UpstreamTimeout
+from compatgw.errors import Blame, Forbidden, UnsupportedParameter, UpstreamFailure, UpstreamTimeout
 from compatgw.flow.admit import hold, may_cost, not_priced, pays
 from compatgw.flow.attempt import Live, attempt
 from compatgw.flow.credentials import refused
@@ -93,7 +93,13 @@ class _Attempts:
 
     async def run(self) -> Answer | Result | Stream:
         for number, way in enumerate(self._ways):
-            found = await self._at(way, len(self._ways) - number - 1)
+            try:
+                found = await self._at(way, len(self._ways) - number - 1)
+            except UnsupportedParameter:
+                if not self._failures:
+                    raise
+                # A fallback that does not take the request is none; why the model that was asked failed is told.
+                continue
             if not isinstance(found, Move):
                 return found
             if found is Move.GIVE_UP:

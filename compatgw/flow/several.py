@@ -45,6 +45,8 @@ async def several(call: Call, house: House) -> Answer | Merged:
         GatewayError: A part failed for good before anything was sent.
     """
     count = call.request.get("n") or 1
+    # What the request links to is got once for all parts.
+    call.fetcher(house)
     parts = [_Part(call, house, index) for index in range(count)]
     merged = Merged(parts)
     try:
@@ -68,7 +70,10 @@ class _Part:
 
     def __init__(self, call: Call, house: House, index: int) -> None:
         request: Any = {name: value for name, value in call.request.items() if name != "n"}
-        self.call = replace(call, request=request, retries=0)
+        native = call.native
+        if native is not None:
+            native = native._replace(body={name: value for name, value in native.body.items() if name != "n"})
+        self.call = replace(call, request=request, native=native, retries=0)
         self.index = index
         self.pieces: asyncio.Queue[list[Piece] | Exception | None] = asyncio.Queue(_WAITING)
         loop = asyncio.get_running_loop()

@@ -130,7 +130,8 @@ def _key(call: Call, house: House) -> str:
     own: dict[str, Any] = {name: str(value) for name in _CHOOSING if (value := getattr(call.options, name))}
     if call.native is not None:
         # What only its own protocol knows changes the answer, too.
-        own["native"] = [{**call.native.body}, call.native.headers]
+        body = {name: value for name, value in call.native.body.items() if name not in cachekey.TOLD}
+        own["native"] = [body, call.native.headers]
     return cachekey.key(
         call.surface.name, call.request, tenant=tenant_of(call.caller), scope=call.scope, version=house.version, own=own
     )

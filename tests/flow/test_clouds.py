@@ -275,3 +275,59 @@ async def test_both_doors_of_azure(provider: str, own: dict[str, str], url: str,
     assert str(seen[0].url) == url
     assert seen[0].headers[header] == {"api-key": "k-1", "authorization": "Bearer k-1"}[header]
     assert ("authorization" in seen[0].headers) == (header == "authorization")
+
+
+# --- faults ----------------------------------------------------------------------------------
+
+BREAKS: list[dict[str, Any]] = [
+    {"cut_after": 0}, {"cut_after": 3}, {"cut_after_bytes": 200}, {"reset_after": 3}, {"truncate_after": 1}, {"truncate_after": 4},
+    {"truncate_after_bytes": 150}, {"truncated": True}, {"no_end_mark": True}, {"garbage_after": 2}, {"bad_utf8_after": 2},
+    {"error_after": 2, "error": 429}, {"error_after": 0, "error": 500}, {"html": 502}, {"empty": True},
+    {"error_200": True, "error": 429}, {"content_type": "text/plain"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("way", BREAKS, ids=[" ".join(f"{k}={v}" for k, v in way.items()) for way in BREAKS])
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
+async def test_what_breaks_upstream_never_looks_like_success(way: Any, stream: bool) -> None:
+    """An error with its envelope, or one event of it behind what was said; the end mark never."""
+    fake = FakeBedrock()
+    fake.fault("Hello there, how are you today?", **way)
+    answer = await ask(gateway_over(bedrock=fake), f"bedrock/{MODEL}", stream=stream)
+    unharmed = not stream and bool({"no_end_mark", "truncated", "bad_utf8_after", "content_type"} & way.keys())
+
+    if unharmed and answer.status_code == 200:
+        assert answer.json()["choices"][0]["message"]["content"]
+    elif answer.status_code == 200:
+        last = answer.text.rstrip().rpartition("\n\n")[2]
+        assert json.loads(last.removeprefix("data: "))["error"]["message"]
+        assert "[DONE]" not in answer.text
+    else:
+        assert answer.status_code in (429, 502, 503)
+        assert answer.json()["error"]["message"]
+
+
+async def test_a_stream_that_says_its_end_twice_has_ended() -> None:
+    """What comes behind the end is not read."""
+    fake = FakeBedrock()
+    fake.fault("Hello", two_end_marks=True)
+    answer = await ask(gateway_over(bedrock=fake), f"bedrock/{MODEL}", stream=True)
+
+    assert answer.text.endswith("data: [DONE]\n\n")
+    assert answer.text.count("[DONE]") == 1
+
+
+async def test_a_limited_key_gives_way_to_the_next() -> None:
+    """Keys of one provider take over from each other, signed each with its own."""
+    fake = FakeBedrock()
+    seen: list[str] = []
+    fake.authorize = lambda call: seen.append(call.headers["authorization"])  # type: ignore[method-assign]
+    fake.fail(429)
+    fake.reply("From the second")
+    own = {"app": fake, "api_key": "AKIDONE:s1", "api_keys": ["AKIDTWO:s2"]}
+    answer = await ask(
+        gateway_over(bedrock=fake, options={"providers": {"bedrock": own}, "retries": {"most": 1}}), f"bedrock/{MODEL}"
+    )
+
+    assert answer.json()["choices"][0]["message"]["content"] == "From the second"
+    assert ["AKIDONE" in seen[0], "AKIDTWO" in seen[1]] == [True, True]

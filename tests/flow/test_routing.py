@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import random
 from typing import Any
@@ -334,3 +335,24 @@ async def test_with_a_seed_and_clocks_the_same_requests_give_the_same_routes_and
 
     assert first == second
     assert {provider for provider, _ in first} == {"one", "two", "three"}
+
+
+async def test_a_fallback_that_does_not_take_the_request_is_passed_by() -> None:
+    """Why the model that was asked failed is told, not what the other one lacks."""
+    up = {"one": {"app": Canned(BUSY, 503), "dialect": "openai"}, "two": {"app": good(), "dialect": "anthropic"}}
+    got = await post(several(up), fallback=["two/m"], logprobs=True)
+    alone = await post(several(up), model="two/m", logprobs=True)
+
+    assert (got.status_code, got.json()["error"]["code"]) == (503, "upstream_unavailable")
+    assert (alone.status_code, alone.json()["error"]["param"]) == (400, "logprobs")
+
+
+async def test_a_picture_that_is_none_is_refused_before_anybody_is_asked() -> None:
+    """What it says it is and what it is have to agree."""
+    up = good()
+    url = "data:image/png;base64," + base64.b64encode(b"%PDF-1.7 not a picture").decode()
+    content = [{"type": "image_url", "image_url": {"url": url}}]
+    got = await post(several({"one": up}), messages=[{"role": "user", "content": content}])
+
+    assert (got.status_code, got.json()["error"]["param"]) == (400, "messages[0].content[0].image_url.url")
+    assert up.asked == []

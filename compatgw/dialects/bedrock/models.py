@@ -111,13 +111,12 @@ _35 = replace(_40, thinking=(), cache=False, cache_tools=False, max_output=8192)
 _35_CACHED = replace(_35, cache=True, cache_tools=True)
 _3 = replace(_35, max_output=4096)
 _2 = replace(_3, tools=False)
-_NOVA = Traits(top_k="inferenceConfig.topK", prefill=True, cache=True, max_output=10_000)
+_NOVA = Traits(top_k="inferenceConfig.topK", prefill=True, cache=True)
 _NOVA_2 = replace(
     _NOVA,
     efforts=("low", "medium", "high"),
     effort="reasoningConfig.maxReasoningEffort",
     switch="reasoningConfig.type=enabled",
-    max_output=65_536,
 )
 # Open weights that the service itself holds to a schema.
 _OPEN = Traits(structured=True, strict_tools=True, choices=("any", "tool"))

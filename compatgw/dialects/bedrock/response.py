@@ -174,7 +174,8 @@ def decode(body: bytes, context: Context) -> Answer:
     message = output.get("message") if isinstance(output, dict) else None
     if not isinstance(message, dict) or not isinstance(message.get("content"), list):
         if isinstance(value, dict) and (text_at(value, "message") or text_at(value, "Message")):
-            raise failed(502, text_at(value, "message") or text_at(value, "Message"), "", target)
+            said = text_at(value, "message") or text_at(value, "Message")
+            raise failed(502, said, text_at(value, "__type"), target)
         raise broken("it is no message", target)
     if (found := malformed(value.get("stopReason"), target)) is not None:
         raise found
