@@ -382,6 +382,7 @@ class Codec(Generic[Asked, Whole]):
         n: One call can give several choices.
         serves: Whether an upstream of the dialect has the endpoint at all, where its quirks tell.
         takes: Whether this request can go to this target by a native codec; else it is translated.
+        bare: A native request without anything that a model signed; None: it is translated then.
         inlines: Whether it writes files into JSON, and so needs their bytes in memory.
         most: Inputs (texts, documents) that one call takes; None: any number.
     """
@@ -394,6 +395,7 @@ class Codec(Generic[Asked, Whole]):
     n: bool = True
     serves: Callable[[Quirks], bool] = always
     takes: Callable[[Native, Target], bool] = whatever
+    bare: Callable[[Native], Native] | None = None
     inlines: Callable[[Quirks], bool] = never
     most: int | None = None
 

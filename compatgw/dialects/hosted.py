@@ -38,6 +38,7 @@ class Door:
         drop: Members of the body that it refuses, such as a model that the path names.
         keeps: Paths of the protocol whose body keeps what is in `drop`.
         adds: Members that it wants in the body.
+        omits: Places in the body, as names that lead to them, of members that it refuses and can do without.
         lists: Headers that are lists, to the entries that it knows; it refuses others, so they are left out.
     """
 
@@ -47,11 +48,12 @@ class Door:
     keeps: frozenset[str] = frozenset()
     adds: Mapping[str, Any] = field(default_factory=_empty)
     lists: Mapping[str, frozenset[str]] = field(default_factory=_empty)
+    omits: tuple[tuple[str, ...], ...] = ()
 
     def through(self, outgoing: Outgoing, target: Target) -> Outgoing:
         """`outgoing` as this host takes it."""
         path, mark, query = outgoing.path.partition("?")
-        body, stream = outgoing.body, False
+        body, stream = self._omitted(outgoing.body), False
         if (self.drop or self.adds or self.streamed) and body:
             members = orjson.loads(body)
             stream = members.get("stream") is True
@@ -67,11 +69,29 @@ class Door:
             path=f"{found}{mark}{query}", body=body, headers=tuple((name, value) for name, value in headers if value)
         )
 
+    def _omitted(self, body: bytes) -> bytes:
+        for place in self.omits:
+            # Hardly any body holds one: those that do not are not read.
+            if place[-1].encode() in body:
+                body = orjson.dumps(_without(orjson.loads(body), place))
+        return body
+
     def _header(self, name: str, value: str) -> tuple[str, str]:
         known = self.lists.get(name.lower())
         if known is None:
             return name, value
         return name, ",".join(entry for entry in value.replace(" ", "").split(",") if entry in known)
+
+
+def _without(value: Any, place: tuple[str, ...]) -> Any:
+    """`value` without what stands at `place`; an object that holds nothing else then goes with it."""
+    if not isinstance(value, dict) or place[0] not in value:
+        return value
+    rest = {name: inner for name, inner in value.items() if name != place[0]}
+    if len(place) == 1:
+        return rest
+    inner = _without(value[place[0]], place[1:])
+    return {**rest, place[0]: inner} if inner or inner == value[place[0]] else rest
 
 
 def hosted(dialect: Dialect, name: str, door: Door) -> Dialect:

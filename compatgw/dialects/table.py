@@ -24,6 +24,8 @@ _DEPLOYED = (
     "/audio/transcriptions", "/audio/translations",
 )  # fmt: skip
 _DEPLOYMENTS = Door({path: f"/deployments/{{model}}{path}" for path in _DEPLOYED})
+# Vertex AI knows by itself what the Gemini API wants to be told.
+_GEMINI = Door({}, omits=(("toolConfig", "includeServerSideToolInvocations"),))
 # Google's door to Claude: the model stands in the path, the version of the protocol in the body.
 _CLAUDE = "/publishers/anthropic/models"
 _VERTEX = Door(
@@ -67,6 +69,7 @@ _HOMES: Mapping[str, tuple[str, Door | None]] = MappingProxyType(
         "bedrock": ("bedrock", None),
         "azure-deployments": ("openai", _DEPLOYMENTS),
         "vertex-anthropic": ("anthropic", _VERTEX),
+        "vertex-gemini": ("gemini", _GEMINI),
         "voyage": ("voyage", None),
         "jina": ("jina", None),
     }

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from compatgw.upstream.client import Endpoint, UpstreamClient
     from compatgw.upstream.fetching import Getter
     from compatgw.wire.chat import ChatRequest, Usage
-    from compatgw.wire.native import Native
+    from compatgw.wire.native import Foreign, Native
 
 Headers = tuple[tuple[str, str], ...]
 JSON = "application/json"
@@ -225,6 +225,7 @@ class Call:
         request: The hub request, as it stands by now.
         options: What the caller asked of the gateway itself.
         native: The request as it came, for upstreams that speak the client's protocol.
+        foreign: What only that protocol knows, of a request that no upstream gets as it came any more.
         stream: The answer goes out bit by bit.
     """
 
@@ -263,6 +264,7 @@ class Call:
     request: Any = None
     options: CallOptions = DEFAULT
     native: Native | None = None
+    foreign: tuple[Foreign, ...] = ()
     stream: bool = field(init=False)
     _input: int = -1
     _fetcher: Fetcher | None = None
@@ -290,11 +292,12 @@ class Call:
         Raises:
             UnsupportedParameter: It holds what no other protocol than its own can carry.
         """
-        if self.native is not None and self.native.bound:
-            param, why = self.native.bound[0]
-            raise UnsupportedParameter(
-                f"'{param}' cannot be had together with what changes the request. {why}", param=param
-            )
+        if self.native is not None:
+            for param, why in self.native.bound:
+                raise UnsupportedParameter(
+                    f"'{param}' cannot be had together with what changes the request. {why}", param=param
+                )
+            self.foreign = self.native.foreign
         self.request, self.native, self._input = request, None, -1
 
     def fetcher(self, house: House) -> Fetcher:

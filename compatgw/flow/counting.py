@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from compatgw.dialects.base import Result
 from compatgw.flow.admit import admit
 from compatgw.flow.attempts import answered
+from compatgw.flow.prompts import prompted
 from compatgw.flow.settle import failing, settle
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ async def count(call: Call, house: House, client: Client) -> None:
     call.ticket.free = True
     try:
         with failing(call):
+            await prompted(call, house)
             await admit(call, house)
             await client.answer(200, (), call.face.whole(await _counted(call, house)))
             call.complete = True
@@ -36,7 +38,7 @@ async def _counted(call: Call, house: House) -> Result:
     surface = call.surface.name
     # Only upstreams that count are asked: another one would answer the request.
     call.targets = tuple(route for route in call.targets if surface in route.deployment.dialect.native)
-    if not call.targets:
+    if not call.targets or call.native is None:
         return Result({"input_tokens": call.input})
     found = await answered(call, house)
     if not isinstance(found, Result):

@@ -19,7 +19,7 @@ from compatgw.flow.attempts import answered
 from compatgw.flow.patience import Patience
 
 if TYPE_CHECKING:
-    from compatgw.dialects.base import Codec
+    from compatgw.dialects.base import Codec, Quirks
     from compatgw.flow.call import Call, House
     from compatgw.policy.plan import Route
 
@@ -99,10 +99,14 @@ def _inputs(name: str) -> Callable[[Any, Sequence[Route]], list[Any]]:
     return split
 
 
+def _gives_several(codec: Codec[Any, Any], quirks: Quirks) -> bool:
+    return codec.n and quirks.n and not quirks.images.chat
+
+
 def _pictures(name: str) -> Callable[[Any, Sequence[Route]], list[Any]]:
     def split(request: Any, routes: Sequence[Route]) -> list[Any]:
         count = request.get("n") or 1
-        if count < 2 or all(codec.n and route.target.quirks.n for codec, route in _codecs(routes, name)):
+        if count < 2 or all(_gives_several(codec, route.target.quirks) for codec, route in _codecs(routes, name)):
             return [request]
         alone = {member: value for member, value in request.items() if member != "n"}
         return [alone] * count

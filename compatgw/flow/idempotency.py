@@ -130,7 +130,9 @@ class Idempotency:
         """
         if call.word is None or not self.settings.enabled:
             return None
-        body = call.native.body if call.native is not None else call.request
+        # As the client sent it: a template that changed meanwhile makes no other request of it.
+        sent = call.parsed
+        body = sent.native.body if sent.native is not None else sent.request
         asked = {"request": body, "options": str(call.options)}
         return await self.claim(name_of(call.word, call.caller, call.scope), fingerprint_of(call.surface.name, asked))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import Codec, Outgoing, Target
     from compatgw.flow.call import Call, House
     from compatgw.policy.plan import Route
+    from compatgw.wire.native import Foreign
 
 
 class Prepared(NamedTuple):
@@ -52,7 +53,10 @@ async def prepared(call: Call, house: House, route: Route, seconds: float) -> Pr
     if native is not None:
         own = dialect.native.get(native.surface)
         if own is not None and own.serves(target.quirks) and own.takes(native, target):
-            return Prepared(own, own.encode(native, target), native=True)
+            if not call.stripped:
+                return Prepared(own, own.encode(native, target), native=True)
+            if own.bare is not None:
+                return Prepared(own, own.encode(own.bare(native), target), native=True)
         if native.bound:
             param, why = native.bound[0]
             raise UnsupportedParameter(
@@ -67,10 +71,10 @@ async def prepared(call: Call, house: House, route: Route, seconds: float) -> Pr
     elif codec.inlines(target.quirks) and request.get("files"):
         form = await loaded(Form(files=tuple(request["files"])), house.settings.max_body)
         request = {**request, "files": list(form.files)}
+    foreign = native.foreign if native is not None else call.foreign
+    dropped = _foreign(foreign, target) if foreign else ()
     outgoing = codec.encode(request, target)
-    if native is not None and native.foreign:
-        outgoing = outgoing._replace(dropped=(*outgoing.dropped, *_foreign(call, target)))
-    return Prepared(codec, outgoing)
+    return Prepared(codec, outgoing._replace(dropped=(*outgoing.dropped, *dropped)) if dropped else outgoing)
 
 
 async def _chat(call: Call, house: House, route: Route, seconds: float) -> Any:
@@ -90,14 +94,14 @@ async def _chat(call: Call, house: House, route: Route, seconds: float) -> Any:
     return request
 
 
-def _foreign(call: Call, target: Target) -> list[str]:
+def _foreign(foreign: tuple[Foreign, ...], target: Target) -> list[str]:
     """Names of what only the client's own protocol knows.
 
     Raises:
         UnsupportedParameter: It changes what the caller gets, or the caller wants nothing left out.
     """
     left = Leftovers(target)
-    for one in call.native.foreign if call.native is not None else ():
+    for one in foreign:
         if one.semantic:
             left.semantic(one.name, one.value, one.param, one.why)
         else:

@@ -132,6 +132,9 @@ def _key(call: Call, house: House) -> str:
         # What only its own protocol knows changes the answer, too.
         body = {name: value for name, value in call.native.body.items() if name not in cachekey.TOLD}
         own["native"] = [body, call.native.headers]
+    elif call.foreign:
+        # What it would be refused for is no part of the hub's request.
+        own["foreign"] = [list(one) for one in call.foreign]
     return cachekey.key(
         call.surface.name, call.request, tenant=tenant_of(call.caller), scope=call.scope, version=house.version, own=own
     )

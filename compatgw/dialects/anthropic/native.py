@@ -273,5 +273,5 @@ def _is_whole(rest: bytes) -> bool:
     return True
 
 
-MESSAGES = Codec(encode=encode, decode=decode_native, stream=NativeStream, error=error, n=False)
+MESSAGES = Codec(encode=encode, decode=decode_native, stream=NativeStream, error=error, n=False, bare=unsigned)
 COUNT_TOKENS: Codec[Native, Any] = cast("Any", Codec(encode=encode_count, decode=decode_count, error=error, n=False))

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from compatgw.dialects import ids
+from compatgw.dialects import ids as call_ids
 from compatgw.dialects.openai.response import TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from collections.abc import Set as AbstractSet
 
     from compatgw.dialects.base import Context
     from compatgw.dialects.chunks import ChunkWriter
@@ -128,7 +129,7 @@ def _sealed(item: Mapping[str, Any]) -> Json | None:
 
 
 def _call(item: Mapping[str, Any], origin: str) -> Json:
-    id = _text(item.get("call_id")) or ids.minted(origin)
+    id = _text(item.get("call_id")) or call_ids.minted(origin)
     name = _text(item.get("name"))
     if item["type"] == "custom_tool_call":
         return {"id": id, "type": "custom", "custom": {"name": name, "input": _text(item.get("input"))}}
@@ -240,8 +241,10 @@ class Items:
     def end(self, response: Json) -> None:
         """The response is done."""
         self.begin(response)
-        for place, item in enumerate(_dicts(response.get("output"))):
-            if (told := self._of(item, place)) is not None:
+        output = _dicts(response.get("output"))
+        ids = {id for item in output if (id := _text(item.get("id")))}
+        for place, item in enumerate(output):
+            if (told := self._of(item, place, ids)) is not None:
                 self._done(told, item)
         self._writer.start()
         for told in self._items.values():
@@ -263,18 +266,23 @@ class Items:
         told.id = told.id or _text(value.get("item_id"))
         return told
 
-    def _of(self, item: Mapping[str, Any], place: int) -> _Told | None:
-        """Which item of the stream stands at `place` of the whole output; None where it was told elsewhere."""
+    def _of(self, item: Mapping[str, Any], place: int, ids: AbstractSet[str]) -> _Told | None:
+        """Which item of the stream stands at `place` of the whole output; None where it was told as another.
+
+        Args:
+            ids: Of all items of that output.
+        """
         id, kind = _text(item.get("id")), _text(item.get("type"))
         if id and (same := [told for told in self._items.values() if told.id == id]):
             return same[0]
         there = self._items.get(place)
-        if there is not None and there.kind in ("", kind):
+        if there is not None and there.kind in ("", kind) and there.id not in ids:
             return there
-        # Some leave items out of the whole output, so that places shift: nothing is said twice.
-        if there is not None or any(told.kind == kind for told in self._items.values()):
+        # Some leave items out of the whole output, or name them anew, so that places shift: what was told, and is not
+        # found there under its own name, may be this one. Nothing is said twice.
+        if any(told.kind == kind and (not id or told.id not in ids) for told in self._items.values()):
             return None
-        return self._told({"output_index": place, "item_id": id})
+        return self._told({"item_id": id or f"#{place}"})
 
     def _is(self, told: _Told, item: Mapping[str, Any]) -> None:
         told.kind = _text(item.get("type"))
