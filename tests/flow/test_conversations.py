@@ -433,6 +433,32 @@ async def _all(frames: Any) -> bytes:
     return b"".join([part async for part in frames])
 
 
+async def test_an_event_that_comes_while_a_reader_is_busy_is_not_waited_for() -> None:
+    """It was there before the reader asked."""
+    desk = Desk()
+    face = face_of(desk.parsed)
+    written, hold = asyncio.Event(), asyncio.Event()
+
+    async def work(client: Client) -> None:
+        await client.begin(())
+        await client.write(b"data: 1\n\n")
+        await desk.go.wait()
+        await client.write(b"data: 2\n\n")
+        written.set()
+        await hold.wait()
+
+    told = await desk.background.begin(OWNER, desk.parsed, face, work)
+    reader = desk.background.follow(OWNER, told["id"], -2)
+    assert await anext(reader) == b"data: 1\n\n"
+    desk.go.set()
+    await written.wait()
+    async with asyncio.timeout(5):
+        assert await anext(reader) == b"data: 2\n\n"
+    await desk.background.cancel(OWNER, told["id"])
+    assert await anext(reader, b"") == b""
+    await desk.tasks.aclose()
+
+
 async def test_events_that_are_too_large_are_told_live_alone() -> None:
     """The response is kept without them; later its events are what they would be if each text came at once."""
     desk = Desk(max_entry=4096)

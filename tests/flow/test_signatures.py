@@ -10,25 +10,21 @@ from compatgw import Gateway
 from tests.canned import Canned
 from tests.flow.upstreams import Turns, several
 
-REFUSED = (
-    orjson.dumps(
-        {
-            "type": "error",
-            "error": {
-                "type": "invalid_request_error",
-                "message": "messages.1.content.0: Invalid `signature` in `thinking` block",
-            },
-        }
-    )
+REFUSED = orjson.dumps(
+    {
+        "type": "error",
+        "error": {
+            "type": "invalid_request_error",
+            "message": "messages.1.content.0: Invalid `signature` in `thinking` block",
+        },
+    }
 )
-ANSWER = (
-    orjson.dumps(
+ANSWER = orjson.dumps(
         {
             "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "end_turn",
             "stop_sequence": None, "content": [{"type": "text", "text": "Hello"}],
             "usage": {"input_tokens": 3, "output_tokens": 2},
         }
-    )
 )  # fmt: skip
 MESSAGES: list[dict[str, Any]] = [
     {"role": "user", "content": "hi"},
@@ -60,7 +56,7 @@ async def test_a_refused_signature_is_left_out_and_the_request_sent_once_more() 
     refused, answer = Canned(REFUSED, 400), Canned(ANSWER)
     up = Turns(refused, answer)
     got = await ask(house(up))
-    first, second = refused.asked0], answer.asked[0]
+    first, second = refused.asked[0], answer.asked[0]
 
     assert (got.status_code, got.json()["content"]) == (200, [{"type": "text", "text": "Hello"}])
     assert up.calls == 2
