@@ -29,7 +29,7 @@ from compatgw.flow.conversations import Conversations, Keeping
 from compatgw.flow.credentials import OwnKeys, PlatformKeys
 from compatgw.flow.health import Health
 from compatgw.flow.idempotency import Idempotency
-from compatgw.flow.prompts import Configured, Prompts
+from compatgw.flow.prompts import Configured, Prompts, Recorded
 from compatgw.flow.single import Flights
 from compatgw.flow.tasks import Tasks
 from compatgw.flow.vault import Vault
@@ -55,7 +55,6 @@ from compatgw.upstream.langfuse import Langfuse
 from compatgw.version import __version__
 from compatgw.web.identify import Witnesses
 from compatgw.web.oidc import TokenVerifier
-from compatgw.wire.prompts import Prompt, PromptMessage
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -65,7 +64,6 @@ if TYPE_CHECKING:
 
     from compatgw.config import Settings
     from compatgw.flow.prompts import PromptSource
-    from compatgw.sections import PromptSettings
     from compatgw.state.base import Counters, Ledger
     from compatgw.state.secrets import KeyRing
     from compatgw.state.verify import Accounts, KeyVerifier
@@ -86,12 +84,14 @@ class Records:
 
     Attributes:
         ledger: Records and money.
+        watch: Tells what changes in it.
         verifier: Knows its keys. accounts: Knows its teams.
         ring: Seals teams' own provider keys; None where none is configured.
         office: Changes it.
     """
 
     ledger: Ledger
+    watch: Watch
     verifier: KeyVerifier
     accounts: Accounts
     ring: KeyRing | None
@@ -157,7 +157,7 @@ def house_of(
         links=links_of(settings),
         conversations=conversations,
         background=Background(conversations, tasks),
-        prompts=prompts_of(settings, upstream, tasks, means.clock),
+        prompts=prompts_of(settings, records, upstream, tasks, means.clock),
         observers=observers_of(means, tasks),
         idempotency=Idempotency(counters, settings.idempotency, means.ids),
         version=version_of(settings),
@@ -216,6 +216,7 @@ def records_of(
     prefixes = (own.key_prefix, *own.old_key_prefixes)
     return Records(
         ledger=ledger,
+        watch=watch,
         verifier=KeyVerifier(ledger, watch, prefixes=prefixes, hasher=hasher, clock=clock),
         accounts=Accounts(ledger, watch),
         ring=ring,
@@ -269,36 +270,27 @@ def observers_of(means: Means, tasks: Tasks) -> tuple[Observer, ...]:
     return (Callback(means.on_call, tasks),) if means.on_call is not None else ()
 
 
-def prompts_of(settings: Settings, upstream: UpstreamClient, tasks: Tasks, clock: Callable[[], float]) -> Prompts:
-    """The templates of the settings, and then those of Langfuse.
+def prompts_of(
+    settings: Settings, records: Records | None, upstream: UpstreamClient, tasks: Tasks, clock: Callable[[], float]
+) -> Prompts:
+    """The templates of the ledger, those of the settings, and then those of Langfuse.
 
     Raises:
-        ConfigError: A template has no text, or two versions of one number.
+        ConfigError: A template of the settings, or the address of Langfuse, is none.
     """
-    sources: list[PromptSource] = []
+    sources: list[PromptSource] = [Recorded(records.ledger)] if records is not None else []
     if settings.prompts:
-        sources.append(Configured({name: _versions(name, given) for name, given in settings.prompts.items()}))
+        sources.append(Configured.of(settings.prompts))
     fresh = 60.0
     if (own := settings.langfuse) is not None:
         fresh = own.fresh
         public, secret = own.public_key.get_secret_value(), own.secret_key.get_secret_value()
-        sources.append(Langfuse(upstream, own.base_url, public, secret, timeout=own.timeout))
-    return Prompts(sources, tasks, clock=clock, fresh=fresh)
-
-
-def _versions(name: str, given: PromptSettings | list[PromptSettings]) -> list[Prompt]:
-    versions = given if isinstance(given, list) else [given]
-    found = []
-    for one in versions:
-        if (one.text is None) == (not one.messages):
-            raise ConfigError(f"Setting 'prompts.{name}': give each version either 'text' or 'messages'.")
-        messages = [PromptMessage(message["role"], message["content"]) for message in one.messages]
-        if one.text is not None:
-            messages = [PromptMessage("system", one.text)]
-        found.append(Prompt(name=name, version=one.version, labels=frozenset(one.labels), messages=tuple(messages)))
-    if len({prompt.version for prompt in found}) < len(found):
-        raise ConfigError(f"Setting 'prompts.{name}': two versions have one number. Give each its own 'version'.")
-    return found
+        try:
+            sources.append(Langfuse(upstream, own.base_url, public, secret, timeout=own.timeout))
+        except ValueError as error:
+            raise ConfigError(f"Setting 'langfuse': {error}") from None
+    changes = records.watch if records is not None else None
+    return Prompts(sources, tasks, clock=clock, fresh=fresh, changes=changes)
 
 
 def seen_of(settings: Settings, counters: Counters) -> Counters:
@@ -347,7 +339,11 @@ def links_of(settings: Settings) -> fetching.Rules:
 def version_of(settings: Settings) -> str:
     """A digest of what changes answers: another one means that kept answers are of another gateway."""
     providers = {
-        name: (own.dialect, own.base_url, sorted(own.quirks.items(), key=str), own.models)
+        name: (
+            *(own.dialect, own.base_url, sorted(own.quirks.items(), key=str), own.models),
+            # The same name of a deployment is another model in another account.
+            *(getattr(own, member) for member in address.MEMBERS),
+        )
         for name, own in settings.providers.items()
     }
     facts = (__version__, settings.name, settings.models, sorted(providers.items()), settings.unsupported)

@@ -90,6 +90,8 @@ class Settings:
         breaker: When a model at a provider is left alone for a while.
         drain: Seconds for which a stream is still read when its client has left, to learn what it came to;
             0 ends the call upstream at once.
+        shutdown_grace: Seconds that calls have for their end when the process stops; those that are left then are
+            told so, inside a stream by an error event. Below the 10 that `docker stop` waits.
         cache: Complete answers, kept for identical requests.
         idempotency: The header `Idempotency-Key`.
         prompts: Templates by name; one version, or a list of them.
@@ -125,6 +127,7 @@ class Settings:
     retries: RetrySettings = field(default_factory=RetrySettings)
     breaker: BreakerSettings = field(default_factory=BreakerSettings)
     drain: Annotated[float, Field(ge=0, le=300)] = 0.0
+    shutdown_grace: Annotated[float, Field(ge=0, le=3600)] = 8.0
     cache: CacheSettings = field(default_factory=CacheSettings)
     idempotency: IdempotencySettings = field(default_factory=IdempotencySettings)
     prompts: dict[str, PromptSettings | list[PromptSettings]] = field(default_factory=dict)

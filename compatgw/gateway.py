@@ -13,7 +13,8 @@ import os
 import random as random_module
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
@@ -21,7 +22,7 @@ from typing_extensions import Unpack
 
 from compatgw import assembly
 from compatgw import config as settings_module
-from compatgw.client import BASE_URL, client
+from compatgw.client import BASE_URL, client, sync_client
 from compatgw.config import ConfigError
 from compatgw.flow.chores import Chores
 from compatgw.state.base import StateError
@@ -40,12 +41,15 @@ if TYPE_CHECKING:
     import openai
 
     from compatgw.assembly import Records
+    from compatgw.policy.access import Principal
     from compatgw.telemetry.base import Ended
     from compatgw.web.identify import Authenticate
     from compatgw.web.routes import Endpoint as BranchEndpoint
     from compatgw.web.visit import Receive, Send
 
 _log = logging.getLogger("compatgw")
+# Seconds for what is still written down when all calls have ended: charges, records, callbacks of the host.
+_LAST_WORK = 15.0
 
 
 class Overrides(TypedDict, total=False):
@@ -74,6 +78,7 @@ class Overrides(TypedDict, total=False):
     retries: Mapping[str, float]
     breaker: Mapping[str, float]
     drain: float
+    shutdown_grace: float
     cache: Mapping[str, object]
     idempotency: Mapping[str, object]
     state: Mapping[str, object]
@@ -182,9 +187,10 @@ class Gateway:
                 except StateError as error:
                     await send({"type": "lifespan.startup.failed", "message": f"compatgw: {error}"})
                     return
+                self._site.open = True
                 await send({"type": "lifespan.startup.complete"})
             else:
-                self._site.open = False
+                self._site.close()
                 await self.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -199,14 +205,17 @@ class Gateway:
             await self._house.ledger.open()
 
     async def aclose(self) -> None:
-        """Finishes what calls of the running loop have left to do, and closes its connections.
+        """Ends the calls of the running loop, finishes what they have left to do, and closes its connections.
 
-        Idempotent; a later call opens them anew.
+        Calls have `shutdown_grace` seconds for their own end; whoever is left then is told so. Idempotent; a later
+        call opens everything anew.
         """
         house = self._house
+        await self._site.visits.aclose()
+        await house.background.aclose(self.settings.shutdown_grace)
         await house.answers.aclose()
         await house.streams.aclose()
-        await house.tasks.aclose()
+        await house.tasks.aclose(_LAST_WORK)
         if self._site.chores is not None:
             await self._site.chores.aclose()
         if house.ledger is not None:
@@ -215,6 +224,27 @@ class Gateway:
         await self._site.identify.aclose()
         await house.upstream.aclose()
         house.getter.close()
+
+    @asynccontextmanager
+    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+        """The gateway's life within its host's: `FastAPI(lifespan=gateway.lifespan)`, or inside one of the host's own.
+
+        No host has to: without it, connections open with the first call and close with the loop. With it, what is
+        wrong with a ledger stops the start, and the end waits for calls as `aclose` does.
+
+        Args:
+            app: The host, which frameworks hand in. Not looked at.
+
+        Raises:
+            compatgw.StateError: As `open`.
+        """
+        await self.open()
+        self._site.open = True
+        try:
+            yield
+        finally:
+            self._site.close()
+            await self.aclose()
 
     async def __aenter__(self) -> Gateway:
         await self.open()
@@ -226,35 +256,107 @@ class Gateway:
         await self.aclose()
 
     @overload
-    def client(self, library: Literal["httpx"] = "httpx", *, api_key: str | None = None) -> httpx.AsyncClient: ...
-    @overload
-    def client(self, library: Literal["httpx2"], *, api_key: str | None = None) -> httpx2.AsyncClient: ...
     def client(
-        self, library: Literal["httpx", "httpx2"] = "httpx", *, api_key: str | None = None
+        self, library: Literal["httpx"] = "httpx", *, api_key: str | None = None, principal: Principal | None = None
+    ) -> httpx.AsyncClient: ...
+    @overload
+    def client(
+        self, library: Literal["httpx2"], *, api_key: str | None = None, principal: Principal | None = None
+    ) -> httpx2.AsyncClient: ...
+    def client(
+        self,
+        library: Literal["httpx", "httpx2"] = "httpx",
+        *,
+        api_key: str | None = None,
+        principal: Principal | None = None,
     ) -> httpx.AsyncClient | httpx2.AsyncClient:
-        """A client that calls this gateway in process, at `http://gateway`; streams are not collected first.
+        """A client that calls this gateway in process, at `http://gateway`; bodies and streams are not collected first.
 
         Args:
             library: `httpx` or `httpx2` (what `openai` 3 and newer need).
             api_key: Sent as a bearer token when given.
+            principal: Who calls, for jobs that have no key; it decides instead of every header.
 
         Raises:
             ModuleNotFoundError: `library` is not installed.
+            ValueError: Both a key and a principal.
         """
-        return client(self, library, api_key)
+        return client(self, library, api_key, self._vouch(api_key, principal))
 
-    def openai(self, *, api_key: str) -> openai.AsyncOpenAI:
-        """An OpenAI SDK client that calls this gateway in process.
+    @overload
+    def sync_client(
+        self, library: Literal["httpx"] = "httpx", *, api_key: str | None = None, principal: Principal | None = None
+    ) -> httpx.Client: ...
+    @overload
+    def sync_client(
+        self, library: Literal["httpx2"], *, api_key: str | None = None, principal: Principal | None = None
+    ) -> httpx2.Client: ...
+    def sync_client(
+        self,
+        library: Literal["httpx", "httpx2"] = "httpx",
+        *,
+        api_key: str | None = None,
+        principal: Principal | None = None,
+    ) -> httpx.Client | httpx2.Client:
+        """The same for code that awaits nothing, from any threads; close it to end the thread that it runs in.
+
+        Args:
+            library, api_key, principal: As of `client`.
+
+        Raises:
+            ModuleNotFoundError, ValueError: As by `client`.
+        """
+        return sync_client(self, library, api_key, self.aclose, self._vouch(api_key, principal))
+
+    def openai(self, *, api_key: str | None = None, principal: Principal | None = None) -> openai.OpenAI:
+        """An OpenAI SDK client that calls this gateway in process; close it as `sync_client`.
+
+        Args:
+            api_key, principal: As of `client`; one of the two.
 
         Raises:
             ModuleNotFoundError: `openai` is not installed.
+            ValueError: Neither a key nor a principal, or both.
         """
         import openai
 
-        # openai 3 and newer are built on httpx2, older ones on httpx.
-        newer = int(openai.__version__.partition(".")[0]) >= 3
-        http_client: Any = self.client("httpx2") if newer else self.client("httpx")
-        return openai.AsyncOpenAI(api_key=api_key, base_url=f"{BASE_URL}/v1", http_client=http_client)
+        key = _key(api_key, principal)
+        http_client: Any = self.sync_client(_library_of(openai.__version__), principal=principal)
+        return openai.OpenAI(api_key=key, base_url=f"{BASE_URL}/v1", http_client=http_client)
+
+    def async_openai(self, *, api_key: str | None = None, principal: Principal | None = None) -> openai.AsyncOpenAI:
+        """The same as an `AsyncOpenAI`, which runs in the event loop of its caller.
+
+        Args:
+            api_key, principal: As of `client`; one of the two.
+
+        Raises:
+            ModuleNotFoundError, ValueError: As by `openai`.
+        """
+        import openai
+
+        key = _key(api_key, principal)
+        http_client: Any = self.client(_library_of(openai.__version__), principal=principal)
+        return openai.AsyncOpenAI(api_key=key, base_url=f"{BASE_URL}/v1", http_client=http_client)
+
+    def _vouch(self, api_key: str | None, principal: Principal | None) -> Mapping[str, object]:
+        if principal is None:
+            return {}
+        if api_key is not None:
+            raise ValueError("Give a client an api_key or a principal, not both: a principal needs no key.")
+        return self._site.identify.vouch(principal)
+
+
+def _library_of(openai: str) -> Literal["httpx", "httpx2"]:
+    """What the OpenAI SDK of a version is built on."""
+    return "httpx2" if int(openai.partition(".")[0]) >= 3 else "httpx"
+
+
+def _key(api_key: str | None, principal: Principal | None) -> str:
+    """What the OpenAI SDK sends; it wants a key even where none is looked at."""
+    if (api_key is None) == (principal is None):
+        raise ValueError("Give an OpenAI client of this gateway an api_key or a principal, one of the two.")
+    return "of-a-principal" if api_key is None else api_key
 
 
 def from_config() -> Gateway:

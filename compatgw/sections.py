@@ -277,7 +277,7 @@ class PromptMessageSettings(TypedDict):
     """A message of a template."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str
+    content: Annotated[str, Field(min_length=1)]
 
 
 @with_config(STRICT)
@@ -288,11 +288,11 @@ class PromptSettings:
     Attributes:
         text: A system message alone. messages: Several messages. One of the two.
         version: Its number.
-        labels: Its names; calls that name no version get the one labelled `production`, or the newest where
+        labels: Its names, each at one version alone; calls that name no version get the one labelled `production`, or the newest where
             no version has a label.
     """
 
-    text: str | None = None
+    text: Annotated[str, Field(min_length=1)] | None = None
     messages: list[PromptMessageSettings] = field(default_factory=list)
     version: Annotated[int, Field(ge=1)] = 1
     labels: list[str] = field(default_factory=list)

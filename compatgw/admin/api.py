@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import orjson
 
 from compatgw.admin import documents, rules, shapes
+from compatgw.admin.prompts import subject
 from compatgw.errors import InvalidRequest, MethodNotAllowed, NotFound, PreconditionFailed
 from compatgw.policy import access, money
 from compatgw.policy.limits import PLANS
@@ -26,6 +27,7 @@ from compatgw.state.base import (
     Entry,
     Key,
     Plan,
+    Prompt,
     ProviderSecret,
     Team,
     UsageRow,
@@ -54,6 +56,7 @@ _TEAMS: Mapping[str, shapes.Reader] = MappingProxyType(
 _KEYS: Mapping[str, shapes.Reader] = MappingProxyType(
     {"team": shapes.text, "name": shapes.text, "plan": shapes.text, **shapes.SPAN}
 )
+_PROMPTS: Mapping[str, shapes.Reader] = MappingProxyType({"name": shapes.text, "by": shapes.text, **shapes.SPAN})
 _ENTRIES: Mapping[str, shapes.Reader] = MappingProxyType(
     {"kind": shapes.text, "by": shapes.text, "idempotency_key": shapes.text, **shapes.SPAN}
 )
@@ -148,6 +151,10 @@ class AdminApi:
             "plans": {"GET": self._list_plans},
             "plans/*": {"GET": self._get_plan, "PUT": self._put_plan, "DELETE": self._remove_plan},
             "provider-keys/reseal": {"POST": self._reseal},
+            "prompts": {"GET": self._list_prompts, "POST": self._add_prompt},
+            "prompts/*": {"GET": self._list_versions, "DELETE": self._remove_prompt},
+            "prompts/*/*": {"GET": self._get_prompt, "DELETE": self._remove_version},
+            "prompts/*/labels/*": {"PUT": self._label_prompt, "DELETE": self._unlabel_prompt},
             "usage": {"GET": self._list_usage},
             "usage/totals": {"GET": self._totals},
             "audit": {"GET": self._list_audit},
@@ -182,11 +189,8 @@ class AdminApi:
                 allowed = ", ".join([*methods, *(["HEAD"] if "GET" in methods else [])])
                 visit.extra.append((b"allow", allowed.encode()))
                 raise MethodNotAllowed(f"{visit.method[:16]} is not allowed here. Use {allowed}.")
-            if method in ("DELETE", "POST") and visit.header("if-match") is not None:
-                raise InvalidRequest(
-                    f"{method} takes no If-Match here: it would be done whatever was changed meanwhile.",
-                    param="If-Match",
-                )
+            if method in ("DELETE", "POST"):
+                _require_no_condition(visit)
             return handler, args, method != "GET"
         raise NotFound(
             f"There is nothing at {visit.method[:16]} {visit.route[:128]} in the management API.",
@@ -387,6 +391,59 @@ class AdminApi:
     def _known(self, plan: Plan) -> documents.PlanDocument:
         return documents.of_plan(plan, "built-in" if PLANS.get(plan.id) == plan else "configuration")
 
+    # --- prompts ---------------------------------------------------------------------------------
+
+    async def _list_prompts(self, ask: Ask) -> Answer:
+        listing = shapes.listing(ask.query, _PROMPTS)
+        return Answer(await self._prompts(listing))
+
+    async def _list_versions(self, ask: Ask) -> Answer:
+        listing = shapes.listing(ask.query, shapes.SPAN)
+        found = await self._prompts(listing._replace(where={**listing.where, "name": ask.args[0]}))
+        if not found["data"] and listing.cursor is None and not listing.where:
+            raise _missing("prompt", ask.args[0])
+        return Answer(found)
+
+    async def _prompts(self, listing: shapes.Listing) -> ListDocument[documents.PromptRow]:
+        there = listing._replace(where={**listing.where, "removed": False})
+        return await self._list(Prompt, there, documents.of_prompt_row)
+
+    async def _add_prompt(self, ask: Ask) -> Answer:
+        given = await ask.body(shapes.NewPrompt)
+        prompt = await self._office.prompts.add(
+            given["name"],
+            text=given.get("text"),
+            messages=given.get("messages"),
+            labels=given.get("labels", ()),
+            by=ask.by,
+        )
+        place = ask.location("prompts", prompt.name, str(prompt.number))
+        return _single(documents.of_prompt(prompt), 201, place)
+
+    async def _get_prompt(self, ask: Ask) -> Answer:
+        shapes.query(ask.query, {})
+        name, version = ask.args
+        return _single(documents.of_prompt(await self._office.prompts.find(name, version)))
+
+    async def _remove_prompt(self, ask: Ask) -> Answer:
+        await self._office.prompts.remove_all(ask.args[0], by=ask.by)
+        return _deleted("prompt", ask.args[0])
+
+    async def _remove_version(self, ask: Ask) -> Answer:
+        name, version = ask.args
+        removed = await self._office.prompts.remove(name, shapes.number(version, "number"), by=ask.by)
+        return _deleted("prompt", subject(removed))
+
+    async def _label_prompt(self, ask: Ask) -> Answer:
+        _require_no_condition(ask.visit)
+        name, label = ask.args
+        number = (await ask.body(shapes.Labelled))["number"]
+        return _single(documents.of_prompt(await self._office.prompts.label(name, label, number, by=ask.by)))
+
+    async def _unlabel_prompt(self, ask: Ask) -> Answer:
+        name, label = ask.args
+        return _single(documents.of_prompt(await self._office.prompts.unlabel(name, label, by=ask.by)))
+
     # --- what happened ---------------------------------------------------------------------------
 
     async def _list_usage(self, ask: Ask) -> Answer:
@@ -418,6 +475,14 @@ class AdminApi:
             # All else was looked at before.
             raise shapes.wrong_cursor() from None
         return _listed([document(item) for item in page.items], page.cursor)
+
+
+def _require_no_condition(visit: Visit) -> None:
+    if visit.header("if-match") is not None:
+        raise InvalidRequest(
+            f"{visit.method} takes no If-Match here: it would be done whatever was changed meanwhile.",
+            param="If-Match",
+        )
 
 
 def _listed(rows: list[Document], cursor: str | None) -> ListDocument[Document]:

@@ -27,6 +27,11 @@ class Auditor:
         self._clock = clock
         self._ids = ids
 
+    def name(self, by: str) -> str:
+        """Who did it, as it is stored."""
+        # A host's name for somebody may be anything; that must not keep a change from being written down.
+        return by.replace("\0", "").encode("utf-8", "replace").decode()[:_LONGEST_WHO]
+
     def entry(
         self,
         by: str,
@@ -40,8 +45,7 @@ class Auditor:
         return AuditEntry(
             id=f"audit-{self._ids()}",
             at=self._clock(),
-            # A host's name for somebody may be anything; that must not keep a change from being written down.
-            by=by.replace("\0", "").encode("utf-8", "replace").decode()[:_LONGEST_WHO],
+            by=self.name(by),
             action=action,
             kind=action.partition(".")[0],
             subject=subject,

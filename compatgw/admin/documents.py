@@ -16,6 +16,8 @@ import orjson
 from typing_extensions import TypedDict
 
 from compatgw.policy import money
+from compatgw.policy.prompts import of_record, variables_of
+from compatgw.wire.prompts import Role
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
         Key,
         Period,
         Plan,
+        Prompt,
         ProviderSecret,
         Team,
         UsageRow,
@@ -136,6 +139,36 @@ class ProviderKeyDocument(TypedDict):
     ring: str
     created: str
     version: int
+
+
+class MessageDocument(TypedDict):
+    """A message of a template."""
+
+    role: Role
+    content: str
+
+
+class PromptRow(TypedDict):
+    """A version of a prompt without its text: `number` is what calls name it by, `version` counts its changes."""
+
+    object: Literal["prompt"]
+    id: str
+    name: str
+    number: int
+    labels: list[str]
+    variables: list[str]
+    created: str
+    by: str
+    changed: str | None
+    changed_by: str
+    removed: bool
+    version: int
+
+
+class PromptDocument(PromptRow):
+    """A version of a prompt."""
+
+    messages: list[MessageDocument]
 
 
 class UsageDocument(TypedDict):
@@ -332,6 +365,32 @@ def of_provider_key(secret: ProviderSecret) -> ProviderKeyDocument:
         "created": instant(secret.created),
         "version": secret.version,
     }
+
+
+def of_prompt_row(prompt: Prompt) -> PromptRow:
+    """A version of a prompt as a row of a list."""
+    return {
+        "object": "prompt",
+        "id": prompt.id,
+        "name": prompt.name,
+        "number": prompt.number,
+        "labels": list(prompt.labels),
+        "variables": list(variables_of(of_record(prompt))),
+        "created": instant(prompt.created),
+        "by": prompt.by,
+        "changed": optional_instant(prompt.changed),
+        "changed_by": prompt.changed_by,
+        "removed": prompt.removed,
+        "version": prompt.version,
+    }
+
+
+def of_prompt(prompt: Prompt) -> PromptDocument:
+    """A version of a prompt with its text."""
+    messages: list[MessageDocument] = [
+        {"role": message.role, "content": message.content} for message in of_record(prompt).messages
+    ]
+    return {**of_prompt_row(prompt), "messages": messages}
 
 
 def of_usage(row: UsageRow) -> UsageDocument:

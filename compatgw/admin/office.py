@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from compatgw.admin import documents, rules
 from compatgw.admin.audit import Auditor
 from compatgw.admin.contention import TRIES, busy, other_version
+from compatgw.admin.prompts import Templates
 from compatgw.admin.provider_keys import ProviderKeys
 from compatgw.errors import Conflict, InvalidRequest, NotFound, Overloaded
 from compatgw.policy import money
@@ -102,6 +103,7 @@ class Office:
         self._changed = changed
         self._audit = Auditor(self.now, ids)
         self._provider_keys = ProviderKeys(ledger, ring, self._audit, self.now, ids, changed, providers)
+        self.prompts = Templates(ledger, self._audit, self.now, ids, changed)
         self._turns: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
     def now(self) -> float:

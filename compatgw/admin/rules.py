@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import get_args
+from typing import Literal, get_args
 
 import orjson
 
@@ -21,12 +21,18 @@ from compatgw.errors import InvalidRequest
 from compatgw.policy import money
 from compatgw.policy.access import ADMIN, SCOPES
 from compatgw.policy.limits import MOST_UNITS
+from compatgw.policy.prompts import label_fault
 from compatgw.state.base import BadRecord, Period
+from compatgw.wire.prompts import ROLES
 
 LONGEST_NAME = 200
 MOST_GLOBS = 1_000
 LONGEST_NOTE = 1_000
 LONGEST_SECRET = 16_384
+# Each character has up to six in JSON, and the ledger takes a million.
+LONGEST_TEMPLATE = 150_000
+MOST_MESSAGES = 100
+MOST_LABELS = 50
 MOST_METADATA = 64 * 1024
 # The year 2255, as the ledger has it: up to it microseconds are exact numbers everywhere.
 LAST_INSTANT = 9_007_199_254.0
@@ -233,6 +239,83 @@ def metadata(value: object, member: str) -> dict[str, object]:
     if size > MOST_METADATA:
         raise InvalidRequest(f"'{member}' has {size:,} bytes of JSON, the most is {MOST_METADATA:,}.", param=member)
     return own
+
+
+def label(value: object, member: str) -> str:
+    """A name for a version of a prompt."""
+    if not isinstance(value, str):
+        raise wrong_type(member, "a text")
+    if (fault := label_fault(value)) is not None:
+        raise InvalidRequest(f"'{member}': {fault}", param=member)
+    return value
+
+
+def labels(value: object, member: str) -> tuple[str, ...]:
+    """Some of them; the same once."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise wrong_type(member, "a list of texts")
+    found = tuple(dict.fromkeys(label(each, f"{member}[{place}]") for place, each in enumerate(value)))
+    if len(found) > MOST_LABELS:
+        raise InvalidRequest(f"'{member}' has {len(found)} labels, the most is {MOST_LABELS}.", param=member)
+    return found
+
+
+def template(text: object, messages: object) -> tuple[Literal["text", "chat"], str]:
+    """The kind of a template, and the template as JSON, from a text or from messages."""
+    if (text is None) == (messages is None):
+        raise InvalidRequest(
+            "A template is either a 'text' or a list of 'messages'. Give one of the two.",
+            param="text",
+            code="missing_parameter",
+        )
+    if messages is None:
+        return "text", _written(_content(text, "text"))
+    if not isinstance(messages, list):
+        raise wrong_type("messages", "a list")
+    if not 1 <= len(messages) <= MOST_MESSAGES:
+        raise InvalidRequest(f"'messages' must have 1 to {MOST_MESSAGES} messages.", param="messages")
+    found = [_message(message, f"messages[{place}]") for place, message in enumerate(messages)]
+    if (size := sum(len(message["content"]) for message in found)) > LONGEST_TEMPLATE:
+        raise InvalidRequest(
+            f"'messages' have {size:,} characters, the most is {LONGEST_TEMPLATE:,}.", param="messages"
+        )
+    return "chat", _written(found)
+
+
+def _message(value: object, member: str) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise wrong_type(member, "an object with 'role' and 'content'")
+    for name in value:
+        if name not in ("role", "content"):
+            raise unknown_member(f"{member}.{name}", ("role", "content"))
+    role = value.get("role")
+    if role not in ROLES:
+        raise InvalidRequest(f"'{member}.role' must be one of {', '.join(ROLES)}.", param=f"{member}.role")
+    return {"role": str(role), "content": _content(value.get("content"), f"{member}.content")}
+
+
+def _content(value: object, member: str) -> str:
+    if not isinstance(value, str):
+        raise wrong_type(member, "a text")
+    if not value:
+        raise InvalidRequest(f"'{member}' is empty. Say something in it.", param=member)
+    if len(value) > LONGEST_TEMPLATE:
+        raise InvalidRequest(
+            f"'{member}' has {len(value):,} characters, the most is {LONGEST_TEMPLATE:,}.", param=member
+        )
+    if (position := value.find("\0")) >= 0:
+        raise InvalidRequest(f"'{member}' holds a NUL at position {position}. Take it out.", param=member)
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(
+            f"'{member}' holds half a character at position {error.start}. Take it out.", param=member
+        ) from None
+    return value
+
+
+def _written(template: object) -> str:
+    return orjson.dumps(template).decode()
 
 
 def secret(value: object, member: str) -> str:

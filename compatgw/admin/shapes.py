@@ -155,6 +155,23 @@ class SecretBody(TypedDict):
 
 
 @with_config(_STRICT)
+class NewPrompt(TypedDict, total=False):
+    """`POST prompts`: `text` for a system message alone, or `messages`."""
+
+    name: Required[str]
+    text: str
+    messages: list[dict[str, object]]
+    labels: list[str]
+
+
+@with_config(_STRICT)
+class Labelled(TypedDict):
+    """`PUT prompts/{name}/labels/{label}`: the version that it is given to."""
+
+    number: int
+
+
+@with_config(_STRICT)
 class Nothing(TypedDict):
     """The body of an action that takes none: absent, or an empty object."""
 

@@ -49,6 +49,7 @@ MANAGING: Mapping[str, Place] = MappingProxyType(
         "keys": Place("keys", "keys", "Keys that callers send: made, changed, rotated, revoked."),
         "plans": Place("plans", "plans", "Limits under a name, for teams and keys."),
         "wallet": Place("wallet", "wallet", "A team's money: opened, topped up, corrected, shown."),
+        "prompts": Place("prompts", "prompts", "Prompt templates: their versions and labels."),
         "provider-keys": Place("provider_keys", "provider_keys", "Teams' own keys at providers, kept sealed."),
         "usage": Place("usage", "usage", "What was called and what it cost, in sums."),
         "db": Place("database", "database", "The ledger's database: its schema and its rows."),

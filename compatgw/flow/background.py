@@ -230,6 +230,14 @@ class Background:
             found[1].cancel()
         return cancelled
 
+    async def aclose(self, seconds: float) -> None:
+        """Waits so long for what the running loop works on; what is left then is ended, and kept as failed."""
+        loop = asyncio.get_running_loop()
+        own = [call for _, call in self._working.values() if call.get_loop() is loop]
+        _, late = await asyncio.wait(own, timeout=seconds) if own else ((), ())
+        for call in late:
+            call.cancel()
+
     # --- the work --------------------------------------------------------------------------------
 
     async def _work(
@@ -245,6 +253,9 @@ class Background:
                     call.cancel()
             if not await self._cancelled(owner, id):
                 await self._done(owner, parsed, face, client, call)
+            elif client.frames:
+                # Whoever follows it has to hear that this is not the end of an answer.
+                client.frames.append(face.failed(GatewayError("The response was cancelled.", code="cancelled")))
         finally:
             call.cancel()
             self._working.pop(name, None)
@@ -261,7 +272,9 @@ class Background:
             response = face.broken(_too_large(self._kept.settings.max_entry))
         elif isinstance(failure, GatewayError):
             response = face.broken(failure)
-        elif failure is not None or call.cancelled():
+        elif call.cancelled():
+            response = face.broken(Overloaded("The gateway stopped before this was done. Send the request again."))
+        elif failure is not None:
             _log.error("A call in the background failed inside the gateway.", exc_info=failure)
             response = face.broken(GatewayError("The gateway failed. Send the request again."))
         elif client.frames:

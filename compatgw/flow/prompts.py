@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from compatgw.config import ConfigError
-from compatgw.errors import GatewayError, NotFound, Overloaded, UnsupportedParameter
+from compatgw.errors import GatewayError, InvalidRequest, NotFound, Overloaded, UnsupportedParameter
 from compatgw.flow.storage import told
 from compatgw.policy.prompts import before, chosen, label_fault, of_record, rendered
 from compatgw.state.base import PROMPTS, StateError
@@ -303,11 +303,17 @@ async def prompted(call: Call, house: House) -> None:
 
     Raises:
         NotFound, Overloaded: It cannot be had.
-        InvalidRequest: A variable is missing, or all of it is too long.
+        InvalidRequest: No template is named, a variable is missing, or all of it is too long.
         UnsupportedParameter: What was asked takes no template.
     """
     options = call.options
     if options.prompt_id is None:
+        if options.prompt_version is not None or options.prompt_variables:
+            raise InvalidRequest(
+                "'prompt_version' and 'prompt_variables' say something of a prompt. Name it in 'prompt_id'.",
+                param="prompt_id",
+                code="missing_parameter",
+            )
         return
     if call.surface.codec != "chat":
         raise UnsupportedParameter("'prompt_id' is for requests with messages. Leave it out.", param="prompt_id")

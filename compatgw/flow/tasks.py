@@ -6,12 +6,15 @@ What does not live here: what the work is.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 Result = TypeVar("Result")
+
+_log = logging.getLogger("compatgw")
 
 
 class Tasks:
@@ -33,11 +36,18 @@ class Tasks:
         task.add_done_callback(self._over)
         return task
 
-    async def aclose(self) -> None:
-        """Waits for those of the running loop."""
+    async def aclose(self, seconds: float = 60.0) -> None:
+        """Waits so long for those of the running loop, and cancels what is left."""
         loop = asyncio.get_running_loop()
-        while own := [task for task in self._tasks if task.get_loop() is loop and task is not asyncio.current_task()]:
-            await asyncio.wait(own)
+        until = loop.time() + seconds
+        while own := [task for task in list(self._tasks) if task.get_loop() is loop and task is not asyncio.current_task()]:
+            done, late = await asyncio.wait(own, timeout=max(0.0, until - loop.time()))
+            if not done and loop.time() >= until:
+                _log.error("%d tasks did not end within %g seconds and were cancelled.", len(late), seconds)
+                for task in late:
+                    task.cancel()
+                await asyncio.wait(late, timeout=1.0)
+                return
 
     def _over(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -136,7 +136,7 @@ def _google(vllm: Quirks) -> tuple[Provider, ...]:
             key_files=_GOOGLE_FILES,
             env=_GOOGLE,
             usual=_GOOGLE_USUAL,
-            dialect="gemini",
+            dialect="vertex-gemini",
             auth="google",
             quirks=Quirks(embeddings=ONE_BY_ONE),
             note=_GOOGLE_NOTE,

@@ -1,8 +1,8 @@
 """Signature Version 4, with which AWS takes requests: a key and a request in, headers out. Pure.
 
-The request is signed as it is sent: exact path, query, headers and body. Whoever changes one of them
-behind the signature, or re-encodes the path on the way, gets a 403. Five minutes of clock difference
-are what the other side allows.
+The request is signed as it is sent: exact path, query, body, and what must be of its headers. Whoever
+changes one of them behind the signature, or re-encodes the path on the way, gets a 403. Five minutes of
+clock difference are what the other side allows.
 
 What does not live here: where keys come from (`auth.py`, `assembly.py`), presigned URLs, chunked signing.
 """
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 _PORTS = {"http": 80, "https": 443}
-# What servers and proxies on the way change or add.
-_UNSIGNED = frozenset({"authorization", "connection", "expect", "transfer-encoding", "user-agent", "x-amzn-trace-id"})
+# What must be signed; libraries and proxies on the way change all other headers as they like.
+_SIGNED = frozenset({"content-type", "host"})
+_ALSO = "x-amz-"
 
 
 class AwsKey(NamedTuple):
@@ -71,7 +72,7 @@ def sign(
         scope: Region and service.
         method: Such as `POST`.
         url: Absolute, quoted as it is sent.
-        headers: Those that are sent; all are signed but what is changed on the way.
+        headers: Those that are sent; type, host and the vendor's own are signed.
         body: Exact bytes.
         now: Seconds since 1970.
         encode_path: The path is quoted once more in what is signed, as every service but S3 wants it.
@@ -95,7 +96,7 @@ def _canonical(
     parts = urlsplit(url)
     named: dict[str, list[str]] = {}
     for name, value in headers:
-        if name.lower() not in _UNSIGNED:
+        if name.lower() in _SIGNED or name.lower().startswith(_ALSO):
             named.setdefault(name.lower(), []).append(" ".join(value.split()))
     host = (parts.hostname or "").lower()
     if ":" in host:

@@ -39,7 +39,7 @@ class PerLoop(Generic[Thing]):
         self._things: dict[asyncio.AbstractEventLoop, tuple[Thing, AsyncGenerator[None, None]]] = {}
 
     def __iter__(self) -> Iterator[Thing]:
-        return iter([thing for thing, _ in self._things.values()])
+        return iter([thing for thing, _ in list(self._things.values())])
 
     def here(self) -> Thing | None:
         """The running loop's thing, if it has one."""
@@ -51,7 +51,7 @@ class PerLoop(Generic[Thing]):
         loop = asyncio.get_running_loop()
         if (found := self._things.get(loop)) is not None:
             return found[0]
-        for other in [other for other in self._things if other.is_closed()]:
+        for other in [other for other in list(self._things) if other.is_closed()]:
             self._things.pop(other, None)
         thing = self._make()
         guard = self._closed_with(loop, thing)

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Boolean, Text, case, delete, func, insert, select, type_coerce, update
+from sqlalchemy import BigInteger, Boolean, Text, case, delete, func, insert, literal, select, type_coerce, update
 from sqlalchemy.exc import IntegrityError
 
 from compatgw.policy.money import from_units
 from compatgw.state.base import (
+    PROMPTS,
     Account,
     AuditEntry,
     BadRecord,
@@ -49,6 +50,7 @@ from compatgw.state.schema import (
     usage,
     wallets,
 )
+from compatgw.wire.prompts import LATEST
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
@@ -80,6 +82,8 @@ async def add(connection: AsyncConnection, record: Stored, now: float) -> None:
     Raises:
         Duplicate, Missing: By what the database says.
     """
+    if isinstance(record, Prompt):
+        await _take_labels(connection, record, now)
     try:
         await connection.execute(insert(TABLES[type(record)]), asdict(record))
     except IntegrityError as error:
@@ -95,6 +99,8 @@ async def change(connection: AsyncConnection, record: Stored, now: float) -> Sto
     """
     kind = type(record)
     table = TABLES[kind]
+    if isinstance(record, Prompt):
+        await _take_labels(connection, record, now)
     after = replace(record, version=record.version + 1)
     values = {name: value for name, value in asdict(after).items() if name not in ("id", "created")}
     statement = update(table).where(table.c.id == record.id, table.c.version == record.version).values(values)
@@ -203,15 +209,35 @@ async def account(connection: AsyncConnection, id: str) -> Account | None:
 
 
 async def prompt(connection: AsyncConnection, name: str, number: int | None, label: str) -> Prompt | None:
-    """A prompt by number, or the newest with a label."""
-    statement = select(prompts).where(prompts.c.name == name).order_by(prompts.c.number.desc())
-    if number is not None:
-        statement = statement.where(prompts.c.number == number)
-    for row in (await connection.execute(statement)).mappings():
-        if number is not None or label in row["labels"]:
-            found: Prompt = record_of(Prompt, row)
-            return found
-    return None
+    """A prompt by number or label."""
+    there = (prompts.c.name == name) & prompts.c.removed.is_(False)
+    if number is None:
+        # Bodies may be large, and there may be many: only the one that is meant is read.
+        rows = await connection.execute(
+            select(prompts.c.number, prompts.c.labels).where(there).order_by(prompts.c.number.desc())
+        )
+        number = next((each for each, labels in rows if label in (LATEST, *labels)), None)
+        if number is None:
+            return None
+    row = (await connection.execute(select(prompts).where(there, prompts.c.number == number))).mappings().one_or_none()
+    found: Prompt | None = record_of(Prompt, row) if row is not None else None
+    return found
+
+
+async def _take_labels(connection: AsyncConnection, prompt: Prompt, now: float) -> None:
+    """Takes the labels of `prompt` off all other versions of its name: each is at one of them at any moment."""
+    if connection.dialect.name == "postgresql":
+        # Two who move a label at the same time would not see each other's row. SQLite has one writer anyhow.
+        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(literal(prompt.name), 0))))
+    if not prompt.labels:
+        return
+    others = select(prompts.c.id, prompts.c.labels).where(prompts.c.name == prompt.name, prompts.c.id != prompt.id)
+    for id, labels in (await connection.execute(others)).all():
+        kept = tuple(label for label in labels if label not in prompt.labels)
+        if kept != labels:
+            values = {"labels": kept, "changed": now, "changed_by": prompt.changed_by or prompt.by}
+            statement = update(prompts).where(prompts.c.id == id)
+            await connection.execute(statement.values(**values, version=prompts.c.version + 1))
 
 
 async def _note_record(connection: AsyncConnection, record: Stored, now: float) -> None:
@@ -219,6 +245,8 @@ async def _note_record(connection: AsyncConnection, record: Stored, now: float) 
     if isinstance(record, ProviderSecret):
         # It is part of what its team leads to.
         await note(connection, "Team", record.team, now)
+    if isinstance(record, Prompt):
+        await note(connection, "Prompt", PROMPTS, now)
 
 
 async def note(connection: AsyncConnection, kind: str, id: str, now: float) -> None:

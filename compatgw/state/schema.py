@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.schema import SchemaItem
 
-HEAD = "0001"
+HEAD = "0002"
 """The revision of `migrations/` that these tables are."""
 VERSION_TABLE = "compatgw_schema"
 
@@ -200,6 +200,10 @@ prompts = _numbered(
     Column("kind", String(8), nullable=False),
     Column("body", Text, nullable=False),
     Column("labels", Words, nullable=False),
+    Column("by", String(NAME), nullable=False),
+    Column("changed", Instant),
+    Column("changed_by", String(NAME), nullable=False),
+    Column("removed", Boolean, nullable=False),
     *_stamps(),
     UniqueConstraint("name", "number", name="compatgw_prompts_number"),
 )

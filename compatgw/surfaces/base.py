@@ -109,6 +109,7 @@ class Surface:
         parse_form: Reads the fields and files of a form, where one can be sent. Raises `InvalidRequest`.
         headers: Request headers that belong to the protocol, in lower case; `native` has them.
         live: Its answers come bit by bit, whether a request says `stream` or not.
+        ids: Answer headers that tell the call's id beside `X-Request-ID`, in lower case.
     """
 
     name: str
@@ -120,6 +121,7 @@ class Surface:
     parse_form: Callable[[Mapping[str, list[str]], Sequence[Upload]], Parsed] | None = None
     headers: tuple[str, ...] = ()
     live: bool = False
+    ids: tuple[str, ...] = ()
 
 
 def envelope(error: GatewayError) -> Mapping[str, Any]:

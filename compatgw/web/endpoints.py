@@ -12,6 +12,7 @@ import orjson
 from compatgw.flow import cache, idempotency
 from compatgw.flow.admit import asked
 from compatgw.flow.call import Call, Ticket
+from compatgw.flow.prompts import prompted
 from compatgw.flow.run import run
 from compatgw.flow.uploads import received
 from compatgw.flow.watching import began
@@ -75,10 +76,12 @@ async def called(site: Site, visit: Visit, call: Call) -> None:
     if visit.has_any(_WISHES):
         _hear(visit, call)
         if visit.header("x-gateway-explain") == "1":
+            await prompted(call, site.house)
             await document(visit, explain(survey(*asked(call, site.house))))
             return
     if site.house.observers:
         began(call, site.house, visit.headers())
+    visit.call = call
     with visit.watch():
         await run(call, site.house, visit)
 

@@ -89,6 +89,9 @@ class Router:
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answers one request. Nothing leaves but cancellation."""
         visit = Visit(scope, receive, send, self._site.house.settings, self._site.house.ids())
+        visits = self._site.visits
+        room = visits.here() or await visits.get()
+        room.enter(visit)
         try:
             if self._site.chores is not None:
                 await self._site.chores.start()
@@ -96,8 +99,10 @@ class Router:
         except ClientGone:
             _log.debug("%s the client left", visit.id)
         except asyncio.CancelledError:
-            raise
+            if not await visit.interrupted():
+                raise
         finally:
+            room.leave(visit)
             visit.patience.close()
 
     async def _answer(self, visit: Visit) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from compatgw.errors import GatewayError
 from compatgw.flow.admit import Capacity
 from compatgw.state.base import StateError
+from compatgw.web.visits import Visits
 
 if TYPE_CHECKING:
     from compatgw.flow.call import House
@@ -32,6 +33,7 @@ class Site:
         started_at: Seconds since 1970.
         started_monotonic: The same moment on the clock that never goes back.
         chores: What is done from time to time; None in a gateway without a ledger.
+        visits: The requests under way.
     """
 
     def __init__(self, house: House, identify: Identify, version: str, chores: Chores | None = None) -> None:
@@ -43,8 +45,13 @@ class Site:
         self.scopes = {name: frozenset(providers) for name, providers in house.settings.scopes.items()}
         self.hosts = {host.lower(): name for host, name in house.settings.hosts.items()}
         self.open = True
+        self.visits = Visits(house.settings.shutdown_grace, self.close)
         self.started_at = house.clock()
         self.started_monotonic = house.monotonic()
+
+    def close(self) -> None:
+        """Says to whoever asks that no more calls are wanted."""
+        self.open = False
 
     async def recognises(self, visit: Visit) -> bool:
         """True for a caller that has a key."""

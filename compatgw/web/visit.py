@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote
 
 import orjson
 
-from compatgw.errors import InvalidRequest, RequestTooLarge, UnsupportedMediaType
+from compatgw.errors import InvalidRequest, Overloaded, RequestTooLarge, UnsupportedMediaType
 from compatgw.flow.call import EVENTS, JSON, ClientGone
 from compatgw.flow.patience import Patience
 from compatgw.surfaces.base import envelope
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from compatgw.config import Settings
     from compatgw.errors import GatewayError
-    from compatgw.flow.call import Headers
+    from compatgw.flow.call import Call, Headers
     from compatgw.surfaces.base import Face
 
     Message = MutableMapping[str, Any]
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:@/+=-]{1,128}")
 # Seconds.
 _WATCH_AFTER = 0.02
+_LAST_WORD = 1.0
 _JSON = (b"content-type", b"application/json")
 _EVENTS = (b"content-type", b"text/event-stream; charset=utf-8")
 _STREAM = ((b"cache-control", b"no-cache, no-transform"), (b"x-accel-buffering", b"no"))
@@ -55,12 +56,14 @@ class Visit:
         started: True once the head of the answer was sent.
         envelope: The body of an error answer.
         face: How the client is told that a stream broke off.
+        call: What it has become, once that is known.
+        stopped: Why the gateway itself ended it.
     """
 
     __slots__ = (
-        "_headers", "_receive", "_send", "_settings", "_soon", "_watcher", "envelope", "extra", "face", "finished",
-        "gone", "id", "method", "patience", "root", "route", "scope", "scope_name", "started", "streaming", "task",
-        "word",
+        "_headers", "_receive", "_send", "_settings", "_soon", "_watcher", "call", "envelope", "extra", "face",
+        "finished", "gone", "id", "method", "patience", "root", "route", "scope", "scope_name", "started", "stopped",
+        "streaming", "task", "word",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +87,8 @@ class Visit:
         self.gone = False
         self.envelope: Callable[[GatewayError], Mapping[str, Any]] = envelope
         self.face: Face | None = None
+        self.call: Call | None = None
+        self.stopped: GatewayError | None = None
         self.extra: list[tuple[bytes, bytes]] = []
         self.patience = Patience()
         self.task = asyncio.current_task()
@@ -208,7 +213,8 @@ class Visit:
         if self.finished:
             return
         if self.started:
-            if self.face is not None and (last := self.face.failed(error)):
+            # Nothing can be said behind an answer that is no stream of events.
+            if self.streaming and self.face is not None and (last := self.face.failed(error)):
                 await self.write(last)
                 await self.end()
             else:
@@ -222,6 +228,30 @@ class Visit:
         if error.status == 401:
             headers.append(("WWW-Authenticate", "Bearer"))
         await self.answer(error.status, (*headers, *error.headers), body)
+
+    # --- the gateway ending it ---
+
+    def stop(self, error: GatewayError) -> None:
+        """Ends it from outside: its client is told `error`, inside a stream that has begun."""
+        if self.stopped is not None or self.finished or self.task is None:
+            return
+        self.stopped = error
+        if self.call is not None:
+            # Nobody left: that is not why it ended.
+            self.call.failure = self.call.failure or error
+        self.task.cancel()
+
+    async def interrupted(self) -> bool:
+        """A last word to the client of a request whose task was cancelled; True when that came from `stop`."""
+        ours = self.stopped is not None and self.task is not None and self.task.uncancel() == 0
+        error = self.stopped or Overloaded("The gateway is shutting down. Send the request again.", retry_after=1)
+        if not self.gone:
+            try:
+                async with asyncio.timeout(_LAST_WORD):
+                    await self.error(error)
+            except (ClientGone, TimeoutError):
+                pass
+        return ours
 
     def _lines(self, headers: Headers) -> list[tuple[bytes, bytes]]:
         lines = [(b"x-request-id", self.id.encode("latin-1")), *self.extra]

@@ -12,6 +12,8 @@ Role = Literal["system", "developer", "user", "assistant"]
 ROLES: tuple[Role, ...] = ("system", "developer", "user", "assistant")
 PRODUCTION = "production"
 """The label of the version that is used when a call names none."""
+LATEST = "latest"
+"""Stands for the newest version; no version bears it."""
 
 
 @dataclass(frozen=True, slots=True)

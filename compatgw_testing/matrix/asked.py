@@ -81,6 +81,21 @@ class Asked:
     stop: tuple[str, ...] = ()
     thinker: bool = False
 
+    @property
+    def features(self) -> frozenset[str]:
+        """What a client has to be able to ask for this: `json`, `stop`, `developer`, `silence` (a turn without words)
+        and `assistant_first` (the assistant opens the conversation).
+        """
+        spoken = [one for one in self.entries if one.role not in ("system", "developer")]
+        holds = {
+            "json": self.json,
+            "stop": bool(self.stop),
+            "developer": any(one.role == "developer" for one in self.entries),
+            "silence": any(one.pieces and not any(one.pieces) for one in self.entries),
+            "assistant_first": bool(spoken) and spoken[0].role == "assistant",
+        }
+        return frozenset(name for name, held in holds.items() if held)
+
 
 def user(text: str) -> tuple[Entry, ...]:
     """A conversation of one user message."""

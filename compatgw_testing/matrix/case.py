@@ -116,8 +116,9 @@ class Case:
         seen = Seen()
         pieces: list[bytes] = []
         broken = False
+        headers, url = surface.headers(target.key), place.base_url + surface.path
         try:
-            async with place.http.stream("POST", place.base_url + surface.path, json=body) as response:
+            async with place.http.stream("POST", url, json=body, headers=headers) as response:
                 seen.status = response.status_code
                 seen.headers = {name.lower(): value for name, value in response.headers.items()}
                 async for piece in response.aiter_bytes():
@@ -161,7 +162,8 @@ def cases(
 ) -> tuple[Case, ...]:
     """The cases of these client surfaces, upstreams and scenarios; of all where None is given.
 
-    A scenario that an upstream cannot play, or that makes sense for others only, gives no case.
+    A scenario that an upstream cannot play, that a client cannot ask, or that makes sense for others only, gives no
+    case.
 
     Raises:
         ValueError: A name is not known; the message lists those that are.
@@ -173,7 +175,7 @@ def cases(
         for upstream in _known("upstream", upstreams, tuple(UPSTREAMS))
         for scenario in _known("scenario", scenarios, tuple(by_name))
         for mode in by_name[scenario].modes
-        if by_name[scenario].fits(UPSTREAMS[upstream])
+        if by_name[scenario].fits(UPSTREAMS[upstream], client, SURFACES[client].cannot)
     )
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from compatgw_testing.script import Raw
+
 if TYPE_CHECKING:
     from compatgw_testing.matrix.asked import Asked, Mode
     from compatgw_testing.matrix.expect import Expectation
@@ -48,6 +50,7 @@ class Scenario:
         then: A second turn, after the first went well.
         needs: What the upstream has to be able to do; `thinker` for a model that shows its thought.
         dialects: The only dialects that it makes sense for; empty for all.
+        clients: The only client surfaces that it makes sense for; empty for all.
         modes: Plain, streamed, or both.
     """
 
@@ -59,12 +62,23 @@ class Scenario:
     then: Then | None = None
     needs: frozenset[str] = frozenset()
     dialects: tuple[str, ...] = ()
+    clients: tuple[str, ...] = ()
     modes: tuple[Mode, ...] = BOTH
 
-    def fits(self, upstream: Upstream) -> bool:
-        """Whether `upstream` can play it."""
+    def fits(self, upstream: Upstream, client: str, cannot: frozenset[str] = frozenset()) -> bool:
+        """Whether `upstream` can play it for a client surface.
+
+        Args:
+            upstream: The upstream.
+            client: Name of the client surface.
+            cannot: What the surface has no words for, as in `Asked.features`.
+        """
         gives = upstream.gives | ({"thinker"} if upstream.thinker is not None else set())
-        return self.needs <= gives and (not self.dialects or upstream.dialect in self.dialects)
+        played = self.needs <= gives and (not self.dialects or upstream.dialect in self.dialects)
+        # Bytes are of one protocol; which one is called is the gateway's choice where an upstream speaks two.
+        told = not (isinstance(self.step, Raw) and client in upstream.also)
+        asked = (not self.clients or client in self.clients) and not self.asked.features & cannot
+        return played and told and asked
 
     def step_for(self, upstream: Upstream) -> Step | None:
         """What `upstream` answers."""

@@ -1,6 +1,6 @@
 """The client surfaces that the matrix can speak, by name.
 
-A new one is a class with the two methods of `Surface` and a line here. What does not live
+A new one is a class with the members of `Surface` and a line here. What does not live
 here: the surfaces themselves.
 """
 
@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from compatgw_testing.matrix.chat import Chat
+from compatgw_testing.matrix.messages import Messages
+from compatgw_testing.matrix.responses import Responses
 
 if TYPE_CHECKING:
     from compatgw_testing.matrix.asked import Asked, Mode, Seen
@@ -22,6 +24,13 @@ class Surface(Protocol):
     def path(self) -> str:
         """Where it is served, below the gateway's base URL."""
 
+    @property
+    def cannot(self) -> frozenset[str]:
+        """What its requests have no words for, out of `Asked.features`."""
+
+    def headers(self, key: str) -> dict[str, str]:
+        """What a client sends beside its body: its key, and what the API wants to know."""
+
     def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
         """The body of the request; `more` follows the conversation, in the surface's own form."""
 
@@ -32,4 +41,4 @@ class Surface(Protocol):
         """Fills in `seen` from its status, headers and raw body."""
 
 
-SURFACES: Mapping[str, Surface] = {"chat": Chat()}
+SURFACES: Mapping[str, Surface] = {"chat": Chat(), "messages": Messages(), "responses": Responses()}

@@ -147,16 +147,15 @@ class Target:
         Raises:
             RuntimeError: The fakes of a gateway at a URL are not served.
         """
-        headers = {"authorization": f"Bearer {self.key}"}
         if self._make is not None:
             fake = upstream.fake(seed)
             app = self._make({upstream.name: fake})
-            async with inprocess.client(app, library="httpx", headers=headers, timeout=self.timeout) as http:
+            async with inprocess.client(app, library="httpx", timeout=self.timeout) as http:
                 yield Place(http=http, base_url=self._base_url, fake=fake)
             return
         if self._server is None:
             raise RuntimeError("a gateway at a URL needs its fakes: play the case within `with target:`")
         fake = self._fakes[upstream.name]
         fake.reset()
-        async with httpx.AsyncClient(headers=headers, timeout=self.timeout) as http:
+        async with httpx.AsyncClient(timeout=self.timeout) as http:
             yield Place(http=http, base_url=self._base_url, fake=fake)

@@ -1,4 +1,4 @@
-"""The upstream dialects of the matrix: four vendors' own, and those who speak OpenAI's with habits of theirs.
+"""The upstream dialects of the matrix: five vendors' own, and those who speak OpenAI's with habits of theirs.
 
 What does not live here: the fakes (`fakes/`), what is played on them (`scenarios/`).
 """
@@ -10,9 +10,17 @@ from dataclasses import dataclass
 
 from compatgw_testing.fakes.anthropic import FakeAnthropic
 from compatgw_testing.fakes.base import Fake
+from compatgw_testing.fakes.bedrock import FakeBedrock
 from compatgw_testing.fakes.cohere import FakeCohere
 from compatgw_testing.fakes.gemini import FakeGemini
 from compatgw_testing.fakes.openai import FakeOpenAI
+
+_FAKES: Mapping[str, type[Fake]] = {
+    "anthropic": FakeAnthropic,
+    "bedrock": FakeBedrock,
+    "cohere": FakeCohere,
+    "gemini": FakeGemini,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +35,7 @@ class Upstream:
         gives: What it can do beside text: `tools`, `parallel` calls, `schema`, `json`, `image`, `document`, `cached`
             and `cache_write` counts, `reasoning` counts, `refusal`, a `required` call, `choice` of a tool,
             `error_event` in a stream, `fragments` of tool calls.
+        also: Client surfaces whose own protocol it speaks beside that of its dialect.
     """
 
     name: str
@@ -34,23 +43,27 @@ class Upstream:
     model: str
     thinker: str | None = None
     gives: frozenset[str]
+    also: frozenset[str] = frozenset()
 
     def fake(self, seed: int | str) -> Fake:
         """A fresh fake of it."""
-        if self.dialect == "anthropic":
-            return FakeAnthropic(seed=seed)
-        if self.dialect == "gemini":
-            return FakeGemini(seed=seed)
-        if self.dialect == "cohere":
-            return FakeCohere(seed=seed)
+        if (make := _FAKES.get(self.dialect)) is not None:
+            return make(seed=seed)
         return FakeOpenAI(habit=self.name, seed=seed)
 
 
 _TOOLS = frozenset({"tools", "parallel", "required", "choice", "fragments"})
 _SIMPLE = _TOOLS - {"fragments"} | {"error_event"}
 _ALL = _TOOLS | {"schema", "json", "image", "cached", "error_event"}
+_RESPONSES = frozenset({"responses"})
 _ROWS = (
-    Upstream(name="openai", dialect="openai", model="gpt-4o", gives=_ALL | {"document", "reasoning", "refusal"}),
+    Upstream(
+        name="openai",
+        dialect="openai",
+        model="gpt-4o",
+        gives=_ALL | {"document", "reasoning", "refusal"},
+        also=_RESPONSES,
+    ),
     Upstream(
         name="anthropic",
         dialect="anthropic",
@@ -72,13 +85,27 @@ _ROWS = (
         thinker="command-a-reasoning-08-2025",
         gives=_TOOLS - {"choice"} | {"schema", "json", "cached", "error_event"},
     ),
-    Upstream(name="azure", dialect="openai", model="gpt-4o", gives=_ALL | {"document", "reasoning", "refusal"}),
+    Upstream(
+        name="bedrock",
+        dialect="bedrock",
+        model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        thinker="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+        gives=_ALL - {"json"} | {"document", "cache_write"},
+    ),
+    Upstream(
+        name="azure",
+        dialect="openai",
+        model="gpt-4o",
+        gives=_ALL | {"document", "reasoning", "refusal"},
+        also=_RESPONSES,
+    ),
     Upstream(
         name="groq",
         dialect="openai",
         model="llama-3.3-70b-versatile",
         thinker="openai/gpt-oss-20b",
         gives=_ALL - {"cached", "fragments"},
+        also=_RESPONSES,
     ),
     Upstream(
         name="mistral",
@@ -93,8 +120,16 @@ _ROWS = (
         model="deepseek-chat",
         thinker="deepseek-reasoner",
         gives=_TOOLS | {"json", "cached", "error_event"},
+        also=_RESPONSES,
     ),
-    Upstream(name="openrouter", dialect="openai", model="openai/gpt-4o-mini", thinker="openai/gpt-oss-20b", gives=_ALL),
+    Upstream(
+        name="openrouter",
+        dialect="openai",
+        model="openai/gpt-4o-mini",
+        thinker="openai/gpt-oss-20b",
+        gives=_ALL,
+        also=_RESPONSES,
+    ),
     Upstream(name="perplexity", dialect="openai", model="sonar", gives=frozenset({"schema", "image"})),
 )
 # Others who speak OpenAI's protocol: of these only text, tools and failures are played.
@@ -103,14 +138,19 @@ _OTHERS = (
     *("sambanova", "vllm", "sglang", "llamacpp", "lmstudio"),
 )
 _NO_DEMANDS = ("zai", "ollama")
+_BOTH = frozenset({"xai", "fireworks", "cloudflare", "vllm", "sglang", "llamacpp", "lmstudio", "ollama", "huggingface"})
+
+
+def _other(name: str, gives: frozenset[str]) -> Upstream:
+    also = _RESPONSES if name in _BOTH else frozenset[str]()
+    return Upstream(name=name, dialect="openai", model="some-model", gives=gives, also=also)
+
+
 UPSTREAMS: Mapping[str, Upstream] = {
     row.name: row
     for row in (
         *_ROWS,
-        *(Upstream(name=name, dialect="openai", model="some-model", gives=_SIMPLE) for name in _OTHERS),
-        *(
-            Upstream(name=name, dialect="openai", model="some-model", gives=_SIMPLE - {"required", "choice"})
-            for name in _NO_DEMANDS
-        ),
+        *(_other(name, _SIMPLE) for name in _OTHERS),
+        *(_other(name, _SIMPLE - {"required", "choice"}) for name in _NO_DEMANDS),
     )
 }

@@ -125,7 +125,7 @@ def main() -> None:
     }
     print(f"{_PROVIDERS * _EACH} models; microseconds: median, and what one in a hundred is slower than")
     for name, body in (("needs of a plain request", _PLAIN), ("needs of one with tools and an image", _RICH)):
-        print("  {:<50} {:7.1f} {:7.1f}".format(name, *microseconds(partial(needs, body))))
+        print("  {:<50} {:7.1f} {:7.1f}".format(name, *microseconds(partial(needs, body, input_tokens(body)))))
     for name, (question, live) in cases.items():
         found = microseconds(partial(plan, question, place, live))
         print("  {:<50} {:7.1f} {:7.1f}".format(name, *found))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compatgw.dialects import anthropic, openai
+from compatgw.dialects import anthropic, gemini, openai
 from compatgw.dialects.base import Codec, Dialect, Outgoing, Target
 from compatgw.dialects.hosted import Door, hosted
 from compatgw.dialects.table import DIALECTS
@@ -55,6 +55,38 @@ def test_claudes_own_clients_pass_on_vertex() -> None:
     assert dict(sent.headers)["anthropic-beta"] == "interleaved-thinking-2025-05-14"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"toolConfig": {"includeServerSideToolInvocations": True}}, {}),
+        ({"toolConfig": {"includeServerSideToolInvocations": True, "a": 1}, "b": 2}, {"toolConfig": {"a": 1}, "b": 2}),
+        ({"contents": "includeServerSideToolInvocations"}, {"contents": "includeServerSideToolInvocations"}),
+        ({"toolConfig": "includeServerSideToolInvocations"}, {"toolConfig": "includeServerSideToolInvocations"}),
+        ({"toolConfig": {}}, {"toolConfig": {}}),
+    ],
+)
+def test_what_a_host_refuses_and_can_do_without_is_omitted(given: Any, expected: Any) -> None:
+    """At its place alone, and nothing else of the body."""
+    door = Door({}, omits=(("toolConfig", "includeServerSideToolInvocations"),))
+
+    assert orjson.loads(door.through(Outgoing("/x", orjson.dumps(given)), CLAUDE).body) == expected
+
+
+def test_gemini_on_vertex_is_not_told_what_it_knows() -> None:
+    """The Gemini API wants to be told that its own tools stand beside functions; Vertex refuses the word."""
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    request = {**HI, "tools": tools, "web_search_options": {}}
+    target = Target("V", "gemini-3-pro-preview")
+    home, there = (chat(DIALECTS[name], request, target) for name in ("gemini", "vertex-gemini"))
+
+    assert b"includeServerSideToolInvocations" in home.body
+    assert b"includeServerSideToolInvocations" not in there.body
+    assert there.path == home.path
+    assert orjson.loads(there.body)["tools"] == orjson.loads(home.body)["tools"]
+    plain = chat(DIALECTS["gemini"], HI, target)
+    assert chat(DIALECTS["vertex-gemini"], HI, target) == plain
+
+
 def test_tokens_are_counted_at_a_place_of_their_own() -> None:
     """There the model stays in the body."""
     codec = DIALECTS["vertex-anthropic"].native["count_tokens"]
@@ -90,7 +122,8 @@ def test_azures_other_endpoints_are_under_the_deployment_too() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "home"), [("azure-deployments", openai.DIALECT), ("vertex-anthropic", anthropic.DIALECT)]
+    ("name", "home"),
+    [("azure-deployments", openai.DIALECT), ("vertex-anthropic", anthropic.DIALECT), ("vertex-gemini", gemini.DIALECT)],
 )
 def test_everything_but_requests_is_the_protocols_own(name: str, home: Dialect) -> None:
     """Every codec that it has is there, and reads as ever."""

@@ -41,7 +41,7 @@ async def test_litellm_16286_retry_after_of_an_upstream_reaches_the_sdk(
     up = Canned(b'{"error": {"message": "later"}}', status=status, headers={"retry-after": "17"})
     one = open_sqlite_shop(up)
     key = await one.key(wallet="10")
-    async with one.app.openai(api_key=key) as client:
+    async with one.app.async_openai(api_key=key) as client:
         with pytest.raises(openai.APIStatusError) as caught:
             await client.with_options(max_retries=0).chat.completions.create(
                 model="m", messages=QUESTION, stream=stream

@@ -108,7 +108,7 @@ async def test_an_option_changes_who_is_called_wherever_it_stands(
     if via == "http":
         got = (await post(world.app, model=model, **placed(members, place))).headers["x-provider"]
     else:
-        async with world.app.openai(api_key="k") as client:
+        async with world.app.async_openai(api_key="k") as client:
             raw = await client.chat.completions.with_raw_response.create(
                 model=model, messages=QUESTION, extra_body=placed(members, place)
             )
@@ -129,7 +129,7 @@ async def test_retries_and_timeout_are_kept_wherever_they_stand(place: str, via:
         body = placed(members, place)
         if via == "http":
             return (await post(world.app, model=model, **body)).status_code
-        async with world.app.openai(api_key="k") as client:
+        async with world.app.async_openai(api_key="k") as client:
             try:
                 await client.with_options(max_retries=0).chat.completions.create(
                     model=model, messages=QUESTION, extra_body=body

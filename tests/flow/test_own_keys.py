@@ -207,7 +207,7 @@ async def test_an_official_sdk_sees_its_own_class_of_error_and_does_not_try_agai
     one = open_sqlite_shop(up)
     key = await one.key()
     await own(one)
-    async with one.app.openai(api_key=key) as client:
+    async with one.app.async_openai(api_key=key) as client:
         with pytest.raises(openai.PermissionDeniedError) as caught:
             await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
 

@@ -298,7 +298,7 @@ async def test_an_sdk_meets_the_hosts_refusal_as_its_own_error() -> None:
         asked.append(connection.headers["authorization"])
 
     app = gateway(Canned(completion()), keys=[], authenticate=nobody)
-    async with app.openai(api_key="sk-of-the-user") as client:
+    async with app.async_openai(api_key="sk-of-the-user") as client:
         with pytest.raises(openai.AuthenticationError) as caught:
             await client.chat.completions.create(model="m", messages=[{"role": "user", "content": "hi"}])
 

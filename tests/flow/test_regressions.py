@@ -67,7 +67,7 @@ async def test_litellm_11915_usage_of_a_stream_is_metered_once_wherever_it_stand
     one = open_sqlite_shop(up)
     key = await one.key(wallet="10")
     wish: Any = {"stream_options": {"include_usage": True}} if asked else {}
-    async with one.app.openai(api_key=key) as client:
+    async with one.app.async_openai(api_key=key) as client:
         stream = await client.chat.completions.create(model="m", messages=QUESTION, stream=True, **wish)
         seen = [each async for each in stream]
     (row,) = await one.rows()

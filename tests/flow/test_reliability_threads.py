@@ -100,7 +100,7 @@ async def test_portkey_1797_a_stream_without_its_end_is_an_error_for_the_sdk(the
     """Portkey-AI/gateway#1797: half an answer ended like a whole one; the official SDK raises here, after the half."""
     app = several({"one": Canned([ROLE, WORD], kind=STREAM, then=then)})
     said: list[str] = []
-    async with app.openai(api_key="k") as client:
+    async with app.async_openai(api_key="k") as client:
         stream = await client.chat.completions.create(model="one/m", messages=QUESTION, stream=True)
         with pytest.raises(openai.APIError) as caught:
             await read(stream, said)
@@ -334,7 +334,7 @@ async def test_litellm_6957_an_overloaded_claude_inside_a_200_is_tried_again(str
 async def test_litellm_6957_after_the_first_word_it_is_told_in_the_clients_own_protocol() -> None:
     """BerriAI/litellm#6957: Claude's event becomes OpenAI's error, as the SDK of OpenAI reads it."""
     app = several({"anthropic": Canned([BEGUN, TEXT, SAID, SORRY], kind=STREAM)})
-    async with app.openai(api_key="k") as client:
+    async with app.async_openai(api_key="k") as client:
         stream = await client.chat.completions.create(model="anthropic/m", messages=QUESTION, stream=True, max_tokens=9)
         with pytest.raises(openai.APIError, match="Overloaded") as caught:
             await read(stream, [])

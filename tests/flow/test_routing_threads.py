@@ -58,7 +58,7 @@ def closed(index: int) -> bytes:
 async def accumulated(*blocks: bytes) -> Any:
     """A stream of these blocks of Claude's, put together by the official SDK of OpenAI."""
     app = several({"anthropic": Canned([BEGUN, *blocks, *ENDED], kind=STREAM)})
-    async with app.openai(api_key="k") as client:
+    async with app.async_openai(api_key="k") as client:
         asked: Any = {"model": "anthropic/m", "messages": QUESTION, "tools": [TOOL], "max_tokens": 9}
         async with client.chat.completions.stream(**asked) as stream:
             return (await stream.get_final_completion()).choices[0]
@@ -234,7 +234,7 @@ async def test_vercel_9579_every_failure_is_an_error_that_the_sdk_reads(
     up: Canned, members: dict[str, Any], error: type[openai.APIStatusError], code: str, stream: bool
 ) -> None:
     """vercel/ai#9579: the client could not parse the gateway's error body, so nobody learnt what was wrong."""
-    async with several({"one": up, "two": good()}).openai(api_key="k") as client:
+    async with several({"one": up, "two": good()}).async_openai(api_key="k") as client:
         asked: Any = {"model": "one/m", "messages": QUESTION, "stream": stream, **members}
         with pytest.raises(error) as caught:
             await client.with_options(max_retries=0).chat.completions.create(**asked)

@@ -36,7 +36,7 @@ def gateway(**apps: Any) -> Gateway:
 
 def client(of: Gateway) -> openai.AsyncOpenAI:
     """The SDK, which gives up at the first failure."""
-    return of.openai(api_key="k").with_options(max_retries=0)
+    return of.async_openai(api_key="k").with_options(max_retries=0)
 
 
 async def test_images_of_openai() -> None:

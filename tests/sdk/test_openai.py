@@ -229,7 +229,7 @@ def test_a_stream_that_is_cut_raises(scene: Any) -> None:
 async def test_chat_in_process(gateway: Any, fake_anthropic: Any) -> None:
     """`gateway.openai()` needs no socket."""
     fake_anthropic.reply("Hello")
-    async with gateway.openai(api_key="test-key") as ai:
+    async with gateway.async_openai(api_key="test-key") as ai:
         assert isinstance(ai, AsyncOpenAI)
         got = await ai.chat.completions.create(model="anthropic/claude-sonnet-4-5", messages=user("Hi."))
     assert got.choices[0].message.content == "Hello"
@@ -241,7 +241,7 @@ async def test_stream_in_process(gateway: Any, name: str, request: pytest.Fixtur
     from tests.sdk.conftest import MODELS
 
     request.getfixturevalue(f"fake_{name}").reply("One two three.")
-    async with gateway.openai(api_key="test-key") as ai:
+    async with gateway.async_openai(api_key="test-key") as ai:
         stream = await ai.chat.completions.create(model=MODELS[name], messages=user("Count."), stream=True)
         text = [choice.delta.content or "" async for chunk in stream for choice in chunk.choices]
     assert "".join(text) == "One two three."
@@ -250,6 +250,6 @@ async def test_stream_in_process(gateway: Any, name: str, request: pytest.Fixtur
 
 async def test_errors_in_process(gateway: Any) -> None:
     """The same exceptions as over a socket."""
-    async with gateway.openai(api_key="wrong") as ai:
+    async with gateway.async_openai(api_key="wrong") as ai:
         with pytest.raises(openai.AuthenticationError):
             await ai.models.list()

@@ -48,7 +48,7 @@ def ai(gateway: Any, serve: Callable[..., str]) -> OpenAI:
 @pytest.fixture
 def aio(gateway: Any) -> AsyncOpenAI:
     """An asynchronous client in process."""
-    made: AsyncOpenAI = gateway.openai(api_key="test-key")
+    made: AsyncOpenAI = gateway.async_openai(api_key="test-key")
     return made
 
 
@@ -213,7 +213,7 @@ async def test_speech_that_is_none_is_an_error(body: bytes, kind: str) -> None:
     )
     with pytest.raises(openai.InternalServerError) as caught:
         await (
-            gateway.openai(api_key="k")
+            gateway.async_openai(api_key="k")
             .with_options(max_retries=0)
             .audio.speech.create(model=TTS, voice="alloy", input="Hi")
         )
@@ -287,7 +287,7 @@ async def test_gemini_speaks() -> None:
     answer = {"candidates": [{"content": {"parts": [{"inlineData": inline}]}, "finishReason": "STOP"}]}
     upstream = Canned(orjson.dumps(answer))
     gateway = Gateway(providers={"gemini": {"app": upstream, "api_key": "k"}}, keys=["k"], environ={})
-    ai = gateway.openai(api_key="k")
+    ai = gateway.async_openai(api_key="k")
     got = await ai.audio.speech.create(model="gemini/gemini-2.5-flash-preview-tts", voice="Kore", input="Hello")
     assert got.response.headers["content-type"] == "audio/wav"
     assert got.response.headers["x-clamped-params"] == "response_format=wav"

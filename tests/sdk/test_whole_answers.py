@@ -40,7 +40,7 @@ def gateway_of(**options: Any) -> Gateway:
 async def test_embeddings_in_process(upstream: str, qualified: bool) -> None:
     """By the model's own id, and with its provider before it; base64 by default."""
     model = f"{upstream}/{MODELS[upstream]}" if qualified else MODELS[upstream]
-    async with gateway_of().openai(api_key=KEY) as ai:
+    async with gateway_of().async_openai(api_key=KEY) as ai:
         got = await ai.embeddings.create(model=model, input=["one", "two", "three"], dimensions=256, user="u")
 
     CreateEmbeddingResponse.model_validate(got.model_dump(), strict=True)
@@ -63,7 +63,7 @@ def test_embeddings_over_a_socket(upstream: str, serve: Any) -> None:
 async def test_more_than_one_call_takes(upstream: str) -> None:
     """Parts go side by side and come back in order, with usage added up."""
     texts = [f"{number:05d}" + "x" * (number % 9) for number in range(1100)]
-    async with gateway_of().openai(api_key=KEY) as ai:
+    async with gateway_of().async_openai(api_key=KEY) as ai:
         whole = await ai.embeddings.create(model=MODELS[upstream], input=texts, dimensions=256)
         places = (0, 95, 96, 100, 999, 1000, 1099)
         alone = await ai.embeddings.create(
@@ -94,7 +94,7 @@ async def test_what_is_left_out_is_named_in_a_header() -> None:
 async def test_moderations() -> None:
     """Without a model, with one of another vendor, and over an image."""
     picture: Any = {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}}
-    async with gateway_of().openai(api_key=KEY) as ai:
+    async with gateway_of().async_openai(api_key=KEY) as ai:
         usual = await ai.moderations.create(input=["I will kill you", "a nice day"])
         other = await ai.moderations.create(input="I hate you", model="mistral-moderation-latest")
         seen = await ai.moderations.create(input=[{"type": "text", "text": "a"}, picture])
@@ -172,7 +172,7 @@ async def test_a_key_needs_the_scope() -> None:
 
 async def test_the_upstreams_own_failure() -> None:
     """An unknown model is the caller's 404 in the SDK's own exception."""
-    async with gateway_of().openai(api_key=KEY) as ai:
+    async with gateway_of().async_openai(api_key=KEY) as ai:
         with pytest.raises(openai.NotFoundError):
             await ai.embeddings.create(model="voyage/nonexistent", input="a")
 
@@ -192,7 +192,7 @@ async def test_quirks_of_embeddings_are_configured_as_one_table() -> None:
     quirks = {"embeddings": {"most": 5, "form": "float"}, "lacks": ["rerank"]}
     mine = {"app": fake, "base_url": "http://mine/v1", "api_key": fake.api_key, "quirks": quirks}
     gateway = gateway_of(providers={"mine": mine})
-    async with gateway.openai(api_key=KEY) as ai, gateway.client(api_key=KEY) as http:
+    async with gateway.async_openai(api_key=KEY) as ai, gateway.client(api_key=KEY) as http:
         got = await ai.embeddings.create(model="mine/x", input=[str(number) for number in range(12)])
         ranked = await http.post("/v1/rerank", json={"model": "mine/x", "query": "q", "documents": ["a"]})
 

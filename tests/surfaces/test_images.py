@@ -230,7 +230,8 @@ def test_an_image_in_json_that_is_none_is_refused(members: dict[str, Any], param
 
 def test_the_texts_of_a_form_become_what_json_would_have() -> None:
     """Numbers and booleans of a form are read as such, unknown members stay texts, empty ones are left out."""
-    request = form(upload(), n="2", stream="true", partial_images="1", size="1024x1024", seed="7", user="")
+    given = {"n": "2", "stream": "true", "partial_images": "1", "size": "1024x1024", "seed": "7"}
+    request = form(upload(), **given, user="", svg="null")
     assert request.pop("files") == [upload()]
     assert request == {
         "model": "m", "prompt": "a hat", "n": 2, "stream": True, "partial_images": 1, "size": "1024x1024", "seed": "7",

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from compatgw_testing import FakeBedrock
 from compatgw_testing.fakes.bedrock.signature import fault as wrong
@@ -271,3 +273,40 @@ async def test_unknown_models_paths_and_bodies() -> None:
     assert (await asked(fake, talk(USER), "/model/other/news")).status == 404
     fake.reply("a")
     assert (await asked(fake, talk(USER))).status == 200
+
+
+_junk = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "a", "text", "user", "aGk="]),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["text", "role", "bytes"]), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Every path into a value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [at, *(place for name, inner in items for place in places(inner, (*at, name)))]
+
+
+def changed(value: Any, at: tuple[Any, ...], junk: Any) -> Any:
+    """`value` with something else in one place."""
+    if not at:
+        return junk
+    if isinstance(value, dict):
+        return {name: changed(inner, at[1:], junk) if name == at[0] else inner for name, inner in value.items()}
+    return [changed(inner, at[1:], junk) if number == at[0] else inner for number, inner in enumerate(value)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(place=st.sampled_from(places(GOOD)), junk=_junk, strict=st.booleans(), stream=st.booleans())
+async def test_whatever_stands_in_whichever_place_is_answered_or_refused(
+    place: tuple[Any, ...], junk: Any, strict: bool, stream: bool
+) -> None:
+    """The fake itself never breaks."""
+    fake = FakeBedrock(KEY, strict=strict)
+    reply = await asked(fake, changed(GOOD, place, junk), f"/model/{MODEL}/converse{'-stream' if stream else ''}")
+
+    assert reply.failure is None
+    assert reply.status in (200, 400)

@@ -90,7 +90,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def tokens(clock: Clock) -> AsyncIterator[GoogleTokens]:
-    made = GoogleTokens(clock=clock, wait=0.2)
+    made = GoogleTokens(clock=clock)
     yield made
     await made.aclose()
 
@@ -262,12 +262,13 @@ async def test_a_renewal_that_fails_leaves_the_old_token(tokens: GoogleTokens, c
     assert await bearer(tokens, server) == "ya29.token-1"
 
 
-async def test_an_exchange_has_a_bound(tokens: GoogleTokens) -> None:
+async def test_an_exchange_has_a_bound(clock: Clock) -> None:
     """A server that says nothing costs a caller the bound, and no more."""
-    server = Server()
+    tokens, server = GoogleTokens(clock=clock, wait=0.2), Server()
     server.open.clear()
     with pytest.raises(UpstreamUnavailable, match=r"within 0\.2 seconds"):
         await bearer(tokens, server)
+    await tokens.aclose()
 
 
 async def test_a_client_of_the_hosts_that_breaks_is_an_error_of_ours(tokens: GoogleTokens) -> None:

@@ -13,7 +13,7 @@ from compatgw.dialects import ids as call_ids
 from compatgw.dialects.openai.response import TIERS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
     from compatgw.dialects.base import Context
@@ -243,8 +243,9 @@ class Items:
         self.begin(response)
         output = _dicts(response.get("output"))
         ids = {id for item in output if (id := _text(item.get("id")))}
+        streamed = tuple(self._items.values())
         for place, item in enumerate(output):
-            if (told := self._of(item, place, ids)) is not None:
+            if (told := self._of(item, place, ids, streamed)) is not None:
                 self._done(told, item)
         self._writer.start()
         for told in self._items.values():
@@ -266,11 +267,14 @@ class Items:
         told.id = told.id or _text(value.get("item_id"))
         return told
 
-    def _of(self, item: Mapping[str, Any], place: int, ids: AbstractSet[str]) -> _Told | None:
+    def _of(
+        self, item: Mapping[str, Any], place: int, ids: AbstractSet[str], streamed: Sequence[_Told]
+    ) -> _Told | None:
         """Which item of the stream stands at `place` of the whole output; None where it was told as another.
 
         Args:
             ids: Of all items of that output.
+            streamed: What was told before it.
         """
         id, kind = _text(item.get("id")), _text(item.get("type"))
         if id and (same := [told for told in self._items.values() if told.id == id]):
@@ -280,7 +284,7 @@ class Items:
             return there
         # Some leave items out of the whole output, or name them anew, so that places shift: what was told, and is not
         # found there under its own name, may be this one. Nothing is said twice.
-        if any(told.kind == kind and (not id or told.id not in ids) for told in self._items.values()):
+        if any(told.kind == kind and (not id or told.id not in ids) for told in streamed):
             return None
         return self._told({"item_id": id or f"#{place}"})
 

@@ -51,7 +51,7 @@ class Ledger(Protocol):
         ...
 
     async def add(self, record: Stored, audit: AuditEntry | None = None) -> Stored:
-        """Stores a new record as version 1, and `audit` with it.
+        """Stores a new record as version 1, and `audit` with it. A prompt's labels leave all other versions of it.
 
         Raises:
             BadRecord: A text with NUL, too long, or an amount out of range.
@@ -66,6 +66,8 @@ class Ledger(Protocol):
 
     async def change(self, record: Stored, audit: AuditEntry | None = None) -> Stored:
         """Replaces the record of that id if it still has `record.version`; gives it with the next version.
+
+        A prompt's labels leave all other versions of it, in the same moment.
 
         Raises:
             Missing: There is none. Changed: It has another version. BadRecord, Duplicate: As for `add`.
@@ -108,7 +110,9 @@ class Ledger(Protocol):
         ...
 
     async def prompt(self, name: str, number: int | None = None, label: str = "production") -> Prompt | None:
-        """A prompt by number, or the newest that has `label`."""
+        """A prompt by number, or the one that has `label`; `latest` is the newest. None when there is none, or it was
+        removed.
+        """
         ...
 
     async def changes(self, cursor: int | None) -> tuple[int, tuple[Change, ...]]:

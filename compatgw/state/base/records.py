@@ -167,14 +167,21 @@ def purpose(team: str, provider: str) -> str:
     return f"{team}/{provider}"
 
 
+PROMPTS = "prompts/*"
+"""The id under which a change of any prompt is told, too: who remembers by name knows no ids. No record has it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One version of a prompt template. Versions are not changed, labels move.
+    """One version of a prompt template. Versions are not changed, labels move: each is at one version of a name.
 
     Attributes:
         id: Its id. name: The prompt's name. number: Its version, from 1.
-        kind: `text` or `chat`. body: The template, as JSON.
+        kind: `text` or `chat`. body: The template, as JSON: a text, or a list of messages with `role` and `content`.
         labels: Such as `production`.
+        by: Who made it.
+        changed: When its labels last moved, or it was removed. changed_by: Who did that.
+        removed: Nobody finds it any more; its number is not given out again.
     """
 
     id: str
@@ -183,6 +190,10 @@ class Prompt:
     kind: Literal["text", "chat"]
     body: str
     labels: tuple[str, ...] = ()
+    by: str = ""
+    changed: float | None = None
+    changed_by: str = ""
+    removed: bool = False
     created: float = 0.0
     version: int = 1
 

@@ -11,8 +11,17 @@ from compatgw.surfaces.messages.face import CountFace, MessagesFace
 from compatgw.surfaces.messages.request import count_validator, parse, parse_count, validator
 from compatgw.wire.messages import HEADERS
 
+# Where Anthropic's SDKs look for the id of a call.
+_IDS = ("request-id",)
 MESSAGES = Surface(
-    name="messages", scope="messages", codec="chat", parse=parse, face=MessagesFace, envelope=envelope, headers=HEADERS
+    name="messages",
+    scope="messages",
+    codec="chat",
+    parse=parse,
+    face=MessagesFace,
+    envelope=envelope,
+    headers=HEADERS,
+    ids=_IDS,
 )
 COUNT_TOKENS = Surface(
     name="count_tokens",
@@ -22,6 +31,7 @@ COUNT_TOKENS = Surface(
     face=CountFace,
     envelope=envelope,
     headers=HEADERS,
+    ids=_IDS,
 )
 
 __all__ = ["COUNT_TOKENS", "MESSAGES", "count_validator", "validator"]

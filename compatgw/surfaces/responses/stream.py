@@ -98,6 +98,10 @@ class Teller:
 
     def delta(self, delta: Mapping[str, Any], logprobs: Any = None) -> None:
         """Takes what a chunk, or a whole message, says."""
+        # Nearly all chunks are this.
+        if logprobs is None and len(delta) == 1 and (text := delta.get("content")):
+            self._say("message", ("text", text, []))
+            return
         if self._thinks:
             if text := delta.get("reasoning_content") or delta.get("reasoning"):
                 self._say("reasoning", text)

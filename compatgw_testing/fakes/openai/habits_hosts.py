@@ -81,6 +81,7 @@ HOSTS: Mapping[str, Habit] = {
         errors="flat_error",
     ),
     "huggingface": Habit(
+        surfaces=frozenset({"chat", "responses", "models"}),
         paths=("/v1", r"/[a-z-]+/v1", r"/[a-z-]+/v3/openai"),
         headers={"x-inference-provider": "together"},
         id_form="{alnum:7}-{alnum:6}-{hex:16}",

@@ -128,7 +128,7 @@ SCENARIOS = (
         asked=HELLO,
         step=reply("Once upon", finish="content_filter"),
         expect=Expect(finish=("content_filter",)),
-        dialects=("openai", "anthropic", "gemini"),
+        dialects=("openai", "anthropic", "gemini", "bedrock"),
     ),
     Scenario(
         name="refusal",
@@ -171,7 +171,7 @@ SCENARIOS = (
         step=tool_calls(("get_weather", {"city": "Paris"}), text="Let me look."),
         expect=Expect(text="Let me look.", calls=(("get_weather", {"city": "Paris"}),), finish=("tool_calls",)),
         needs=TOOLS,
-        dialects=("openai", "anthropic", "gemini"),
+        dialects=("openai", "anthropic", "gemini", "bedrock"),
     ),
     Scenario(
         name="tool_parallel",

@@ -143,7 +143,7 @@ SCENARIOS = (
         step=fault(tool_call("get_weather", city="Paris and its surroundings"), truncate_after=4),
         expect=Failed(status=BROKEN, begun=True),
         needs=TOOLS | {"fragments"},
-        dialects=("openai", "anthropic", "cohere"),
+        dialects=("openai", "anthropic", "cohere", "bedrock"),
         modes=("stream",),
     ),
     Scenario(

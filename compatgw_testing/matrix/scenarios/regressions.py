@@ -26,6 +26,9 @@ ROLE = {"role": "assistant", "content": ""}
 LONG = reply("One two three four five six seven eight.")
 OPENAI = ("openai",)
 STREAM: tuple[Mode, ...] = ("stream",)
+# What a gateway does better than Anthropic it can only do where it translates: a client of Anthropic's own API may be
+# handed the very bytes.
+TRANSLATED = ("chat", "responses")
 _ONE = Expect(text="", calls=(PARIS,), finish=("tool_calls",))
 _TWO = Expect(text="", calls=(PARIS, ROME), finish=("tool_calls",))
 
@@ -41,7 +44,7 @@ def _anthropic_text(text: str) -> tuple[dict[str, object], tuple[dict[str, objec
 
 
 def _stopped(upstream: Upstream) -> Step:
-    return reply("One two", finish="stop_sequence" if upstream.dialect == "anthropic" else "STOP_SEQUENCE")
+    return reply("One two", finish="STOP_SEQUENCE" if upstream.dialect == "cohere" else "stop_sequence")
 
 
 SCENARIOS = (
@@ -222,7 +225,7 @@ SCENARIOS = (
         step=tool_calls(ToolCall("get_weather", {"city": "Paris"}), text="I look.", reasoning="Better look."),
         expect=Expect(text="I look.", reasoning="Better look.", calls=(PARIS,), finish=("tool_calls",)),
         needs=TOOLS | {"thinker"},
-        dialects=("anthropic", "gemini"),
+        dialects=("anthropic", "gemini", "bedrock"),
     ),
     Scenario(
         name="anthropic_tool_said_to_end",
@@ -231,6 +234,7 @@ SCENARIOS = (
         step=wire.anthropic(_anthropic_call(PARIS_TEXT), stop="end_turn"),
         expect=_ONE,
         dialects=("anthropic",),
+        clients=TRANSLATED,
         modes=STREAM,
     ),
     Scenario(
@@ -260,6 +264,7 @@ SCENARIOS = (
         step=wire.anthropic(_anthropic_text("Hello."), odd=True),
         expect=Expect(text="Hello.", finish=("stop",)),
         dialects=("anthropic",),
+        clients=TRANSLATED,
         modes=STREAM,
     ),
     Scenario(
@@ -362,7 +367,7 @@ SCENARIOS = (
         asked=Asked(entries=user("Hello."), stop=("END",)),
         step=_stopped,
         expect=Expect(text="One two", finish=("stop",)),
-        dialects=("anthropic", "cohere"),
+        dialects=("anthropic", "cohere", "bedrock"),
     ),
     Scenario(
         name="context_full",
@@ -370,7 +375,7 @@ SCENARIOS = (
         asked=HELLO,
         step=reply("One two", finish="model_context_window_exceeded"),
         expect=Expect(text="One two", finish=("length",)),
-        dialects=("anthropic",),
+        dialects=("anthropic", "bedrock"),
     ),
     Scenario(
         name="recitation",
@@ -403,7 +408,7 @@ SCENARIOS = (
         step=reply(None, calls=(ToolCall("get_weather", '{"city": "Pa'),), finish="length"),
         expect=Expect(finish=("length",)),
         needs=TOOLS | {"fragments"},
-        dialects=("openai", "anthropic", "cohere"),
+        dialects=("openai", "anthropic", "cohere", "bedrock"),
         modes=STREAM,
     ),
 )

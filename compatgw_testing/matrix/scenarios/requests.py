@@ -120,7 +120,7 @@ SCENARIOS = (
             text="Fine.",
             heard=(heard("the developer's text", lambda request: "like a pirate" in request.system),),
         ),
-        dialects=("anthropic", "gemini", "cohere"),
+        dialects=("anthropic", "gemini", "cohere", "bedrock"),
     ),
     Scenario(
         name="two_systems",
@@ -274,7 +274,7 @@ SCENARIOS = (
         says="A schema for the answer arrives.",
         asked=Asked(entries=user("Plan a trip."), schema=PLAN),
         step=improvise(),
-        expect=Expect(heard=(_sent("the schema's words", '"legs"'),)),
+        expect=Expect(heard=(_sent("the schema's words", "legs"),)),
         needs=frozenset({"schema"}),
     ),
     Scenario(
@@ -317,7 +317,7 @@ SCENARIOS = (
                 ),
             ),
         ),
-        dialects=("anthropic", "gemini", "cohere"),
+        dialects=("anthropic", "gemini", "cohere", "bedrock"),
     ),
     Scenario(
         name="assistant_first",
@@ -328,7 +328,7 @@ SCENARIOS = (
             text="Fine.",
             heard=(heard("both turns", lambda request: any("How may I" in one.text for one in request.messages)),),
         ),
-        dialects=("anthropic", "gemini", "cohere"),
+        dialects=("anthropic", "gemini", "cohere", "bedrock"),
     ),
     Scenario(
         name="silent_assistant",
@@ -336,7 +336,7 @@ SCENARIOS = (
         asked=Asked(entries=(*user("Hello."), Entry(role="assistant", pieces=("",)), *user("Are you there?"))),
         step=FINE,
         expect=Expect(text="Fine.", heard=(heard("the question", lambda one: "Are you there?" in one.user),)),
-        dialects=("anthropic", "gemini", "cohere"),
+        dialects=("anthropic", "gemini", "cohere", "bedrock"),
     ),
     Scenario(
         name="tool_history",
@@ -345,7 +345,7 @@ SCENARIOS = (
         step=FINE,
         expect=Expect(text="Fine.", heard=(heard("the question", lambda one: "Thank you." in one.user),)),
         needs=TOOLS,
-        dialects=("anthropic", "gemini", "cohere"),
+        dialects=("anthropic", "gemini", "cohere", "bedrock"),
     ),
     Scenario(
         name="tool_result_list",

@@ -263,6 +263,14 @@ def test_an_image_among_words_is_the_answer() -> None:
     assert (result.images, result.body["output_format"], result.body["created"]) == (1, "png", 1_780_000_000)
 
 
+def test_a_sound_is_no_image() -> None:
+    """Other media in an answer are left out."""
+    sound = inline("AAAA", "audio/wav")
+    assert decoded(answer(sound, inline())).body["data"] == [{"b64_json": B64}]
+    with pytest.raises(UpstreamFailure):
+        decoded(answer(sound))
+
+
 def test_tokens_are_told_in_both_words() -> None:
     """Painted tokens are output, thoughts too."""
     result = decoded(answer(inline()))

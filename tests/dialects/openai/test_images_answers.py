@@ -247,6 +247,14 @@ def test_events_that_are_no_events_fail_the_stream(data: bytes) -> None:
         stream().feed(data)
 
 
+def test_a_large_image_is_one_event() -> None:
+    """Twenty megabytes of base64 are nothing unusual."""
+    data = frame("completed", b64_json="A" * 20_000_000)
+    decoder = stream()
+    parts = [*decoder.feed(data[: len(data) // 2]), *decoder.feed(data[len(data) // 2 :])]
+    assert [len(part.data) for part in parts] == [len(data)]
+
+
 def test_events_without_names_get_them() -> None:
     """Some servers write data alone; OpenAI's stream has names."""
     data = WHOLE.partition(b"\n")[2]

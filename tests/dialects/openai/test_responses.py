@@ -283,11 +283,41 @@ def test_a_stream_that_only_tells_items_when_they_are_done() -> None:
 
 
 def test_a_last_event_that_leaves_items_out_says_nothing_twice() -> None:
-    """Places shift; ids tell."""
-    events = [*streamed()[:-1], event("completed", response=response(output=OUTPUT[2:]))]
-    assert dict(assemble.completion(piece.chunk for piece in read(frames(*events)))) == (
-        CODEC.decode(orjson.dumps(response()), CONTEXT).completion
-    )
+    """Places shift; ids tell, or the kinds of what was said."""
+    want = CODEC.decode(orjson.dumps(response()), CONTEXT).completion
+    nameless = [{name: value for name, value in item.items() if name != "id"} for item in OUTPUT[2:]]
+    for output in (OUTPUT[2:], nameless):
+        events = [*streamed()[:-1], event("completed", response=response(output=output))]
+        assert dict(assemble.completion(piece.chunk for piece in read(frames(*events)))) == want
+
+
+def test_calls_without_ids_that_only_the_last_event_tells() -> None:
+    """Each of them is told."""
+    call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
+    events = [CREATED, event("completed", response=response(output=[call, {**call, "call_id": "d"}]))]
+    message: Any = assemble.completion(piece.chunk for piece in read(frames(*events)))["choices"][0]["message"]
+    assert [one["id"] for one in message["tool_calls"]] == ["c", "d"]
+
+
+def test_paragraphs_of_reasoning_stand_apart() -> None:
+    """Within a summary, and between two of them; raw reasoning beside a summary is not told again."""
+    at: Any = {"item_id": "rs_1", "output_index": 0}
+    summary = [{"type": "summary_text", "text": "a"}, {"type": "summary_text", "text": "b"}]
+    output = [
+        {"type": "reasoning", "id": "rs_1", "summary": summary, "content": [{"type": "reasoning_text", "text": "raw"}]},
+        {"type": "reasoning", "id": "rs_2", "summary": [{"type": "summary_text", "text": "c"}]},
+    ]
+    events = [
+        CREATED,
+        event("reasoning_summary_text.delta", **at, summary_index=0, delta="a"),
+        event("reasoning_summary_text.delta", **at, summary_index=1, delta="b"),
+        event("reasoning_text.delta", **at, content_index=0, delta="raw"),
+        event("completed", response=response(output=output)),
+    ]
+    got: Any = dict(assemble.completion(piece.chunk for piece in read(frames(*events))))
+    assert got["choices"][0]["message"]["reasoning_content"] == "a\n\nb\n\nc"
+    plain = CODEC.decode(orjson.dumps(response(output=output)), CONTEXT).completion
+    assert plain["choices"][0]["message"]["reasoning_content"] == "a\n\nb\n\nc"
 
 
 def test_a_call_without_arguments_has_an_empty_object() -> None:

@@ -15,8 +15,11 @@ from tests.surfaces.messages.bench import MODELS, Scene, read
 from tests.surfaces.messages.grammar import accumulated, check
 
 MARK = {"type": "ephemeral"}
-BETAS = "claude-code-20250219,interleaved-thinking-2025-05-14,context-management-2025-06-27,effort-2025-11-24"
-USER = "user_" + "a1b2c3d4" * 8 + "_account__session_0f8fad5b-d9cb-469f-a165-70867728950e"
+BETAS = (
+    "claude-code-20250219,interleaved-thinking-2025-05-14,thinking-token-count-2026-05-13,"
+    "context-management-2025-06-27,prompt-caching-scope-2026-01-05,mid-conversation-system-2026-04-07,effort-2025-11-24"
+)
+USER = '{"device_id":"1e884bade73758c3046b67df39371","account_uuid":"","session_id":"e7872c04-7260-4132-ba02-6689595b89d5"}'
 TOOLS: list[Any] = [
     {
         "name": "Bash",
@@ -55,14 +58,19 @@ SYSTEM: list[Any] = [
 def main_request(model: str, *more: Any, **members: Any) -> dict[str, Any]:
     """The request of a turn."""
     reminder = {"type": "text", "text": "<system-reminder>\nToday is Monday.\n</system-reminder>"}
-    asked = {"type": "text", "text": "List the files.", "cache_control": MARK}
+    # The newest message has the mark: there may be four of them.
+    asked = {"type": "text", "text": "List the files.", **({} if more else {"cache_control": MARK})}
     return {
         "model": model,
         "max_tokens": 32_000,
         "stream": True,
         "system": SYSTEM,
         "tools": TOOLS,
-        "messages": [{"role": "user", "content": [reminder, asked]}, *more],
+        "messages": [
+            {"role": "user", "content": [reminder, asked]},
+            {"role": "system", "content": "Available agent types:\n- claude: everything"},
+            *more,
+        ],
         "metadata": {"user_id": USER},
         "thinking": {"type": "adaptive", "display": "omitted"},
         "output_config": {"effort": "medium"},
@@ -158,7 +166,8 @@ async def test_the_turn_behind_a_call(scene: Scene, fake: Any) -> None:
     (use,) = [block for block in first["content"] if block["type"] == "tool_use"]
     keep = ("type", "text", "id", "name", "input", "thinking", "signature", "data")
     said = [{name: block[name] for name in keep if block.get(name) is not None} for block in first["content"]]
-    result = {"type": "tool_result", "tool_use_id": use["id"], "content": [{"type": "text", "text": "a.txt"}]}
+    result = {"type": "tool_result", "tool_use_id": use["id"], "content": "a.txt", "is_error": False}
+    result["cache_control"] = MARK
     fake.reply("There is a.txt.")
     more: list[Any] = [{"role": "assistant", "content": said}, {"role": "user", "content": [result]}]
     more.append({"role": "system", "content": "The user has opened a.txt."})

@@ -153,13 +153,13 @@ async def test_another_key_has_nothing_of_it(fake_openai: Any) -> None:
         keys=[{"key": "a", "name": "a"}, {"key": "b", "name": "b"}],
         environ={},
     ) as gateway:
-        made = await gateway.openai(api_key="a").responses.create(model="openai/gpt-4o-mini", input="Hi")
-        other = gateway.openai(api_key="b").responses
+        made = await gateway.async_openai(api_key="a").responses.create(model="openai/gpt-4o-mini", input="Hi")
+        other = gateway.async_openai(api_key="b").responses
         with pytest.raises(openai.NotFoundError):
             await other.retrieve(made.id)
         with pytest.raises(openai.NotFoundError):
             await other.create(model="openai/gpt-4o-mini", input="Hi", previous_response_id=made.id)
-        assert (await gateway.openai(api_key="a").responses.retrieve(made.id)).output_text == "Bonjour"
+        assert (await gateway.async_openai(api_key="a").responses.retrieve(made.id)).output_text == "Bonjour"
 
 
 # --- LangChain -------------------------------------------------------------------------------
@@ -220,3 +220,33 @@ def test_langchain_gets_a_value(scene: Scene) -> None:
     scene.fake.reply('{"name": "An", "age": 7}')
     got = langchain(scene).with_structured_output(Person, method="json_schema").invoke("Who?")
     assert got == Person(name="An", age=7)
+
+
+# --- going on natively -----------------------------------------------------------------------
+
+
+async def test_an_upstreams_own_reasoning_goes_back_to_it(fake_openai: Any, fake_anthropic: Any) -> None:
+    """As it wrote it; to another upstream it does not go."""
+    async with Gateway(
+        providers={
+            "openai": {"app": fake_openai, "api_key": fake_openai.api_key},
+            "anthropic": {"app": fake_anthropic, "api_key": fake_anthropic.api_key},
+        },
+        keys=["k"],
+        environ={},
+    ) as gateway:
+        ai = gateway.async_openai(api_key="k").responses
+        fake_openai.reply("Yes.", reasoning="Hm.")
+        fake_openai.reply("Still.")
+        fake_anthropic.reply("Also.")
+        asked: Any = {"input": "Hi", "include": ["reasoning.encrypted_content"]}
+        first = await ai.create(model="openai/gpt-5", **asked)
+        await ai.create(model="openai/gpt-5", input="Sure?", previous_response_id=first.id)
+        await ai.create(model="anthropic/claude-sonnet-4-5", input="You?", previous_response_id=first.id)
+    sent = fake_openai.calls[1].body["input"]
+    assert [item["type"] for item in sent[:3]] == ["message", "reasoning", "message"]
+    assert sent[1]["encrypted_content"] == first.output[0].encrypted_content
+    assert not any("gateway_origin" in item for item in sent)
+    texts = [message.text for message in fake_anthropic.calls[0].request.messages]
+    assert texts == ["Hi", "Yes.", "You?"]
+    assert "encrypted" not in json.dumps(fake_anthropic.calls[0].body)

@@ -127,6 +127,16 @@ def test_another_vendors_reasoning_keeps_its_format() -> None:
     ]
 
 
+def test_what_was_thought_after_a_text_begins_a_message_of_its_own() -> None:
+    """So that each thought stays before what it led to."""
+    said = {"role": "assistant", "content": "let me see"}
+    item = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}]}
+    first, second = messages(HELLO, said, item, CALL, RESULT)[1:3]
+    assert first == {"role": "assistant", "content": "let me see"}
+    assert second["reasoning_content"] == "hm"
+    assert "tool_calls" in second
+
+
 @pytest.mark.parametrize("secret", ["cgw1.", "cgw1.!!", "cgw1.AAAA", "cgw1.W10", "cgw1.bnVsbA"])
 def test_damaged_reasoning_is_none(secret: str) -> None:
     """What was cut or changed is left out, and nothing else."""

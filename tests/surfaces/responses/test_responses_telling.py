@@ -129,6 +129,8 @@ def test_calls_that_are_written_at_one_time_are_told_one_after_the_other() -> No
     early = teller.events(pieces[:4])
     assert b'"call_1"' not in early
     assert b'{\\"a\\"' in early
+    late = teller.events(pieces[4:6])
+    assert b'"call_1"' in late, "it does not wait for the end of the answer"
     response = final(told(*pieces))
     assert [item["arguments"] for item in response["output"]] == ['{"a":1}', '{"b":2}']
 

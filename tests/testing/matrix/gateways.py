@@ -1,15 +1,16 @@
 """Gateways for the matrix: the one of this house, and the same behind a proxy that loses something.
 
-What does not live here: how answers are bent (`tests/testing/check/broken.py`).
+What does not live here: how answers are bent (`tests/testing/check/broken.py`, `bending.py`).
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from compatgw.providers.table import PROVIDERS
 from compatgw_testing import Fake
 from compatgw_testing.harness import gateway_over
-from compatgw_testing.matrix import Target
+from compatgw_testing.matrix import Case, Target, cases
 from tests.testing.check.broken import Bend, Bent
 
 KNOWN = frozenset(row.name for row in PROVIDERS.values() if row.base_url)
@@ -61,3 +62,21 @@ class Forgetful:
 def forgetful(change: Any) -> Target:
     """The gateway behind a proxy that changes requests."""
     return Target.in_process(lambda fakes: Forgetful(make(fakes), change))
+
+
+def without(name: str) -> Callable[[bytes], bytes]:
+    """A change of requests that takes a member out of the body."""
+
+    def change(raw: bytes) -> bytes:
+        body = json.loads(raw)
+        body.pop(name, None)
+        return json.dumps(body).encode()
+
+    return change
+
+
+def found(id: str) -> Case:
+    """The case of this id."""
+    client, upstream, rest = id.split("-", 2)
+    scenario, _, mode = rest.rpartition("-")
+    return next(case for case in cases([client], [upstream], [scenario]) if case.mode == mode)
