@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from importlib.metadata import entry_points
 from ipaddress import ip_network
-from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from compatgw.admin.office import Office
 from compatgw.config import ConfigError
-from compatgw.dialects.base import Quirks
-from compatgw.dialects.table import DIALECTS
+from compatgw.errors import GatewayError
 from compatgw.flow.background import Background
 from compatgw.flow.cache import Cache, weight
 from compatgw.flow.call import House
 from compatgw.flow.conversations import Conversations, Keeping
 from compatgw.flow.credentials import OwnKeys, PlatformKeys
+from compatgw.flow.guarding import Policy
 from compatgw.flow.health import Health
 from compatgw.flow.idempotency import Idempotency
 from compatgw.flow.prompts import Configured, Prompts, Recorded
@@ -35,21 +35,23 @@ from compatgw.flow.tasks import Tasks
 from compatgw.flow.vault import Vault
 from compatgw.flow.vision import described
 from compatgw.flow.watching import Callback
+from compatgw.guardrails.base import Own
 from compatgw.policy import breaker, fetching, retry
 from compatgw.policy.access import ADMIN, SCOPES, Principal
 from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import PLANS
 from compatgw.policy.plan import sole
-from compatgw.providers import address, auth, catalogue, prices
+from compatgw.providers import address, catalogue, prices
 from compatgw.providers.prices import Prices
-from compatgw.providers.row import Provider
-from compatgw.providers.table import PROVIDERS, generic
-from compatgw.sections import KeySettings, ProviderSettings
+from compatgw.providers.table import PROVIDERS
+from compatgw.reaching import deployments_of
+from compatgw.sections import KeySettings
 from compatgw.state.base import BadRecord, Plan, Price, StateError
 from compatgw.state.memory import MemoryCounters
 from compatgw.state.opening import open_counters, open_ledger
 from compatgw.state.watch import Watch
-from compatgw.upstream.client import Endpoint, UpstreamClient
+from compatgw.telemetry import choosing
+from compatgw.upstream.client import UpstreamClient
 from compatgw.upstream.fetching import Getter
 from compatgw.upstream.langfuse import Langfuse
 from compatgw.version import __version__
@@ -57,13 +59,14 @@ from compatgw.web.identify import Witnesses
 from compatgw.web.oidc import TokenVerifier
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     import httpx
     import httpx2
 
     from compatgw.config import Settings
     from compatgw.flow.prompts import PromptSource
+    from compatgw.guardrails.base import Function, Guardrail
     from compatgw.state.base import Counters, Ledger
     from compatgw.state.secrets import KeyRing
     from compatgw.state.verify import Accounts, KeyVerifier
@@ -72,8 +75,6 @@ if TYPE_CHECKING:
 
 # Names are the callers' own: so many are remembered.
 _SOLE = 1024
-# What calls are signed for where a row does not say.
-_SERVICE = "bedrock"
 DOLLAR = "USD"
 """The currency of the prices that come with the package."""
 
@@ -107,6 +108,7 @@ class Means:
         monotonic: Seconds of a clock that never goes back.
         ids: Makes a new word at each call.
         random: A number from 0 to below 1 at each call.
+        guardrails: Of the host's own, by name.
         on_call: Is told of every call that is over.
     """
 
@@ -115,6 +117,7 @@ class Means:
     ids: Callable[[], str]
     random: Callable[[], float]
     on_call: Callable[[Ended], Awaitable[None] | None] | None = None
+    guardrails: Mapping[str, Guardrail | Function] = MappingProxyType({})
 
 
 def house_of(
@@ -158,7 +161,8 @@ def house_of(
         conversations=conversations,
         background=Background(conversations, tasks),
         prompts=prompts_of(settings, records, upstream, tasks, means.clock),
-        observers=observers_of(means, tasks),
+        guards=guards_of(settings, means.guardrails),
+        observers=observers_of(settings, means, tasks, directory),
         idempotency=Idempotency(counters, settings.idempotency, means.ids),
         version=version_of(settings),
         clock=means.clock,
@@ -265,9 +269,40 @@ def cache_of(settings: Settings, counters: Counters, clock: Callable[[], float])
     return Cache(place, own, clock)
 
 
-def observers_of(means: Means, tasks: Tasks) -> tuple[Observer, ...]:
+def guards_of(settings: Settings, own: Mapping[str, Guardrail | Function]) -> Policy:
+    """Which guardrails calls have: the host's own, those that packages register, and the ones that come with ours.
+
+    Raises:
+        ConfigError: One that is demanded is not there, or is configured wrongly.
+    """
+    found: dict[str, Guardrail] = {}
+    for entry in entry_points(group="compatgw.guardrails"):
+        found[entry.name] = _guardrail(entry.name, entry.load())
+    for name, given in own.items():
+        found[name] = _guardrail(name, given)
+    try:
+        return Policy(settings.guardrails, found)
+    except GatewayError as error:
+        raise ConfigError(f"Setting 'guardrails': {error.message}") from None
+
+
+def _guardrail(name: str, given: Any) -> Guardrail:
+    if hasattr(given, "open") and hasattr(given, "name"):
+        found: Guardrail = given
+        return found
+    try:
+        return Own(name, given)
+    except TypeError as error:
+        raise ConfigError(str(error)) from None
+
+
+def observers_of(settings: Settings, means: Means, tasks: Tasks, directory: Directory) -> tuple[Observer, ...]:
     """Who is told of calls."""
-    return (Callback(means.on_call, tasks),) if means.on_call is not None else ()
+    try:
+        found = choosing.observers(settings, directory, means.clock())
+    except ValueError as error:
+        raise ConfigError(f"Setting {error}") from None
+    return (*found, Callback(means.on_call, tasks)) if means.on_call is not None else tuple(found)
 
 
 def prompts_of(
@@ -467,111 +502,3 @@ def _own_models(settings: Settings) -> dict[str, OwnModel]:
         else:
             own[name] = OwnModel(entry.target or name, entry.max_output, entry.context, entry.traits)
     return own
-
-
-def deployments_of(
-    settings: Settings, environ: Mapping[str, str]
-) -> tuple[dict[str, Deployment], dict[str, tuple[Endpoint, ...]]]:
-    """The active providers: those of the settings, or every known one whose key is in the environment.
-
-    Raises:
-        ConfigError: One of them cannot be reached as it is set.
-    """
-    wanted = dict(settings.providers) or {
-        row.name: ProviderSettings() for row in PROVIDERS.values() if address.awake(row, environ)
-    }
-    deployments, endpoints = {}, {}
-    for name, own in wanted.items():
-        row = PROVIDERS.get(name) or generic(name, own.base_url or "")
-        dialect = DIALECTS.get(own.dialect or row.dialect)
-        if dialect is None:
-            known = ", ".join(sorted(DIALECTS))
-            raise ConfigError(f"Setting 'providers.{name}.dialect': '{own.dialect}' is not one of {known}.")
-        deployments[name] = Deployment(name, dialect, _quirks(name, row.quirks, own.quirks), tuple(own.models))
-        first = _endpoint(name, row, own, environ)
-        endpoints[name] = (first, *_further(first, own))
-    return deployments, endpoints
-
-
-def _endpoint(name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str]) -> Endpoint:
-    if own.app is not None and not callable(own.app):
-        raise ConfigError(f"Setting 'providers.{name}.app' must be an ASGI application.")
-    scheme = own.auth or row.auth
-    secret = _secret(name, row, own, environ)
-    place = _address(name, row, own, environ, auth.project_of(secret) if scheme == auth.GOOGLE else "")
-    if not secret and scheme != "none" and not row.local and own.app is None:
-        where = f"the variable {row.key_env[0]} or " if row.key_env else ""
-        raise ConfigError(
-            f"Provider '{name}' has no key: set {where}'providers.{name}.api_key' (auth = \"none\": no key)."
-        )
-    plain, realm = (*row.headers, *own.headers.items()), f"{place.region}/{row.service or _SERVICE}"
-    try:
-        return Endpoint(name, place.base_url, plain, scheme, secret, own.app, realm, place.query)
-    except ValueError as error:
-        raise ConfigError(f"Setting 'providers.{name}.api_key': {error}") from None
-
-
-def _further(first: Endpoint, own: ProviderSettings) -> list[Endpoint]:
-    try:
-        return [first.with_secret(key.get_secret_value()) for key in own.api_keys]
-    except ValueError as error:
-        raise ConfigError(f"Setting 'providers.{first.name}.api_keys': {error}") from None
-
-
-def _address(
-    name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str], project: str
-) -> address.Address:
-    """Where a provider is; `project` is the one of its key, for when nobody names another."""
-    given = {member: getattr(own, member) for member in address.MEMBERS}
-    if not given["project"] and not any(environ.get(variable) for variable in row.env.get("project", ())):
-        given["project"] = project
-    found = address.address(row, given, environ, own.base_url or "")
-    if own.app is not None and not found.base_url:  # nobody needs to know where the server is that it stands in for
-        given = {member: value or "app" for member, value in given.items()}
-        found = address.address(row, given, environ, own.base_url or "")
-    if not found.base_url:
-        raise ConfigError(f"Setting 'providers.{name}.{_asked(found.missing)}' is needed. {row.note}".rstrip())
-    if not found.base_url.startswith(("http://", "https://")):
-        raise ConfigError(f"Setting 'providers.{name}.base_url' must begin with https:// or http://.")
-    return found
-
-
-def _asked(missing: str) -> str:
-    return missing if missing in address.MEMBERS else "base_url"
-
-
-def _secret(name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str]) -> str:
-    if own.api_key is not None:
-        return own.api_key.get_secret_value()
-    if own.key_file is not None:
-        return _from_file(own.key_file, f"Setting 'providers.{name}.key_file'")
-    if found := address.key(row, environ):
-        return found
-    if own.app is not None:
-        return ""
-    variable = next((variable for variable in row.key_files if environ.get(variable)), None)
-    return "" if variable is None else _from_file(environ[variable], f"Variable {variable}")
-
-
-def _from_file(path: str, where: str) -> str:
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigError(f"{where}: cannot read the file {path}: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{where}: the file {path} is no text.") from None
-
-
-def _quirks(name: str, row: Quirks, own: Mapping[str, Any]) -> Quirks:
-    if not own:
-        return row
-    known = sorted(Quirks.__dataclass_fields__)
-    for member in own:
-        if member not in known:
-            raise ConfigError(f"Setting 'providers.{name}.quirks.{member}' is not a quirk. Known: {', '.join(known)}.")
-    merged = {**{member: getattr(row, member) for member in known}, **own}
-    try:
-        return TypeAdapter(Quirks).validate_python(merged)
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        raise ConfigError(f"Setting 'providers.{name}.quirks.{problem['loc'][0]}': {problem['msg']}.") from None

@@ -29,7 +29,9 @@ from compatgw.sections import (
     STRICT,
     BreakerSettings,
     CacheSettings,
+    DocsSettings,
     FetchSettings,
+    GuardrailSettings,
     IdempotencySettings,
     KeySettings,
     LangfuseSettings,
@@ -43,6 +45,7 @@ from compatgw.sections import (
     ResponsesSettings,
     RetrySettings,
     StateSettings,
+    TelemetrySettings,
     TimeoutSettings,
     VisionSettings,
 )
@@ -94,14 +97,17 @@ class Settings:
             told so, inside a stream by an error event. Below the 10 that `docker stop` waits.
         cache: Complete answers, kept for identical requests.
         idempotency: The header `Idempotency-Key`.
+        docs: The pages that anybody may read.
         prompts: Templates by name; one version, or a list of them.
         langfuse: Further templates.
+        guardrails: What requests and answers are looked at for.
         vision: Images for models that see none.
         fetch: Files that requests link to.
         responses: Responses that can be gone on with.
         reasoning: What models think, for clients that do not send it back.
         state: Where records and counters are kept.
         money: What calls cost.
+        telemetry: What is told of calls to whoever watches.
         plans: Limits by name, beside `starter`, `professional` and `enterprise`.
         oidc: Issuers whose tokens are taken beside keys.
         scopes: First path segment to the providers that it shows (`/claude/v1/...`).
@@ -130,14 +136,17 @@ class Settings:
     shutdown_grace: Annotated[float, Field(ge=0, le=3600)] = 8.0
     cache: CacheSettings = field(default_factory=CacheSettings)
     idempotency: IdempotencySettings = field(default_factory=IdempotencySettings)
+    docs: DocsSettings = field(default_factory=DocsSettings)
     prompts: dict[str, PromptSettings | list[PromptSettings]] = field(default_factory=dict)
     langfuse: LangfuseSettings | None = None
+    guardrails: GuardrailSettings = field(default_factory=GuardrailSettings)
     vision: VisionSettings = field(default_factory=VisionSettings)
     fetch: FetchSettings = field(default_factory=FetchSettings)
     responses: ResponsesSettings = field(default_factory=ResponsesSettings)
     reasoning: ReasoningSettings = field(default_factory=ReasoningSettings)
     state: StateSettings = field(default_factory=StateSettings)
     money: MoneySettings = field(default_factory=MoneySettings)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
     plans: dict[str, PlanSettings] = field(default_factory=dict)
     oidc: list[OidcSettings] = field(default_factory=list)
     scopes: dict[str, list[str]] = field(default_factory=_scopes)

@@ -25,9 +25,11 @@ from compatgw import config as settings_module
 from compatgw.client import BASE_URL, client, sync_client
 from compatgw.config import ConfigError
 from compatgw.flow.chores import Chores
+from compatgw.pages.door import Door
 from compatgw.state.base import StateError
 from compatgw.surfaces import chat
 from compatgw.version import __version__
+from compatgw.web.beside import Beside
 from compatgw.web.identify import Identify
 from compatgw.web.routes import Router
 from compatgw.web.site import Site
@@ -41,8 +43,10 @@ if TYPE_CHECKING:
     import openai
 
     from compatgw.assembly import Records
+    from compatgw.guardrails.base import Function, Guardrail
     from compatgw.policy.access import Principal
     from compatgw.telemetry.base import Ended
+    from compatgw.web.beside import Application
     from compatgw.web.identify import Authenticate
     from compatgw.web.routes import Endpoint as BranchEndpoint
     from compatgw.web.visit import Receive, Send
@@ -66,6 +70,7 @@ class Overrides(TypedDict, total=False):
     transport: Literal["auto", "aiohttp", "httpx"]
     max_body: int
     max_upload: int
+    guardrails: Mapping[str, object]
     prompts: Mapping[str, Mapping[str, object] | Sequence[Mapping[str, object]]]
     langfuse: Mapping[str, object]
     vision: Mapping[str, object]
@@ -81,8 +86,10 @@ class Overrides(TypedDict, total=False):
     shutdown_grace: float
     cache: Mapping[str, object]
     idempotency: Mapping[str, object]
+    docs: Mapping[str, object]
     state: Mapping[str, object]
     money: Mapping[str, object]
+    telemetry: Mapping[str, object]
     plans: Mapping[str, Mapping[str, object]]
     oidc: Sequence[Mapping[str, object]]
     scopes: Mapping[str, Sequence[str]]
@@ -104,6 +111,7 @@ class Gateway:
         random: Where random ids come from, for runs that must repeat.
         ids: Makes a new word at each call; overrides `random`.
         on_call: Is told of every call that is over, with a frozen `compatgw.Ended`; may be async.
+        own_guardrails: By name: functions of a text and its `Spot`, or whole guardrails (`compatgw.guardrails`).
         environ: The environment. Default: the process's own.
         settings: Any of `Overrides`; a keyword wins over environment, over file, over default.
 
@@ -122,6 +130,7 @@ class Gateway:
         random: random_module.Random | None = None,
         ids: Callable[[], str] | None = None,
         on_call: Callable[[Ended], Awaitable[None] | None] | None = None,
+        own_guardrails: Mapping[str, Guardrail | Function] | None = None,
         environ: Mapping[str, str] | None = None,
         **settings: Unpack[Overrides],
     ) -> None:
@@ -135,6 +144,7 @@ class Gateway:
             clock=clock,
             monotonic=monotonic,
             on_call=on_call,
+            guardrails=own_guardrails or {},
             ids=ids or _ids(random),
             random=(random or random_module.Random(secrets.randbits(256))).random,
         )
@@ -155,7 +165,7 @@ class Gateway:
         if records is not None or house.counters.shared:
             chores = Chores(house.ledger, house.health, self.settings.state, clock=clock)
         self._site = Site(house, identify, __version__, chores)
-        self._router = Router(self._site, {} if records is None else {"/api/admin": _admin(records)})
+        self._router = Router(self._site, _branches(self.settings, records))
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -178,20 +188,39 @@ class Gateway:
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": "There are no websockets here."})
 
+    def beside(self, host: Application, path: str) -> Beside:
+        """An ASGI application that is this gateway under `path` and `host` everywhere else.
+
+        For hosts that mount nothing themselves (Django, Quart, BlackSheep, WSGI applications through a2wsgi).
+
+        Args:
+            path: Such as `/ai`.
+
+        Raises:
+            ValueError: `path` is none.
+        """
+        return Beside(self, host, path, opened=self._start, closed=self._stop)
+
+    async def _start(self) -> None:
+        await self.open()
+        self._site.open = True
+
+    async def _stop(self) -> None:
+        self._site.close()
+        await self.aclose()
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 try:
-                    await self.open()
+                    await self._start()
                 except StateError as error:
                     await send({"type": "lifespan.startup.failed", "message": f"compatgw: {error}"})
                     return
-                self._site.open = True
                 await send({"type": "lifespan.startup.complete"})
             else:
-                self._site.close()
-                await self.aclose()
+                await self._stop()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -238,13 +267,11 @@ class Gateway:
         Raises:
             compatgw.StateError: As `open`.
         """
-        await self.open()
-        self._site.open = True
+        await self._start()
         try:
             yield
         finally:
-            self._site.close()
-            await self.aclose()
+            await self._stop()
 
     async def __aenter__(self) -> Gateway:
         await self.open()
@@ -386,6 +413,37 @@ def _ids(random: random_module.Random | None) -> Callable[[], str]:
         return f"{source.getrandbits(96):024x}"
 
     return new
+
+
+def _branches(settings: settings_module.Settings, records: Records | None) -> dict[str, BranchEndpoint]:
+    """What stands beside the API, by path; of the pages, nothing is loaded before somebody asks for one."""
+    branches: dict[str, BranchEndpoint] = {
+        "/openapi.json": Door(_openapi),
+        "/assets": Door(_assets),
+    }
+    if settings.docs.enabled:
+        branches["/docs"] = Door(_docs)
+    if records is not None:
+        branches["/api/admin"] = _admin(records)
+    return branches
+
+
+def _openapi() -> BranchEndpoint:
+    from compatgw.openapi.endpoint import answer
+
+    return answer
+
+
+def _assets() -> BranchEndpoint:
+    from compatgw.pages.static import answer
+
+    return answer
+
+
+def _docs() -> BranchEndpoint:
+    from compatgw.pages.public import answer
+
+    return answer
 
 
 def _admin(records: Records) -> BranchEndpoint:

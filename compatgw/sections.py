@@ -6,7 +6,7 @@ What does not live here: all settings together, and reading them (`config.py`); 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Required
 
 from pydantic import ConfigDict, Field, SecretStr, with_config
 from typing_extensions import TypedDict
@@ -115,6 +115,25 @@ class PlanSettings:
     requests: Limit | None = None
     tokens: Limit | None = None
     concurrency: Limit | None = None
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocsSettings:
+    """`[docs]`: the pages that anybody may read.
+
+    Attributes:
+        enabled: `/docs` and what is below it are there.
+        models: They name the models that can be called, and what those cost; else callers ask `/v1/models`.
+        support: Whom callers turn to: an address, or a link that begins with https://. Default: nobody is named.
+        base_url: Where callers reach this mount, such as `https://api.example.com/ai`, where the Host header
+            does not say so. Default: as each visitor reached it.
+    """
+
+    enabled: bool = True
+    models: bool = True
+    support: str | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
 
 
 @with_config(STRICT)
@@ -317,6 +336,86 @@ class LangfuseSettings:
     timeout: Annotated[float, Field(gt=0)] = 5.0
 
 
+class GuardTable(TypedDict, total=False):
+    """A guardrail as a call may ask for it, too."""
+
+    name: Required[str]
+    action: Literal["redact", "block", "restore"]
+    kinds: list[str]
+    schema: dict[str, Any]
+    repair: int
+    threshold: float
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemandSettings:
+    """Guardrails that calls have in any case; a caller can add to them.
+
+    Attributes:
+        input: What requests go through. output: What answers go through. Names, or tables.
+    """
+
+    input: list[str | GuardTable] = field(default_factory=list)
+    output: list[str | GuardTable] = field(default_factory=list)
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PiiSettings:
+    """`[guardrails.pii]`: personal data, where a call or a demand says no more.
+
+    Attributes:
+        action: `redact` puts `[EMAIL_1]` in its place, `restore` does so and puts it back in the answer, `block`
+            refuses.
+        kinds: What is looked for.
+        regions: Of telephone numbers without a country's number, such as `DE`.
+    """
+
+    action: Literal["redact", "block", "restore"] = "redact"
+    kinds: list[str] = field(default_factory=lambda: ["email", "phone", "us_ssn", "credit_card", "ip"])
+    regions: list[str] = field(default_factory=list)
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModerationSettings:
+    """`[guardrails.moderation]`: by a model, or by words where no model is named.
+
+    Attributes:
+        model: Such as `openai/omni-moderation-latest`.
+        thresholds: Scores from 0 to 1, by category. threshold: For all others; default: as the model flags.
+        window: Characters of an answer that are judged at a time.
+        words: By category; `*` stands for any letters of a word.
+    """
+
+    model: str | None = None
+    thresholds: dict[str, Annotated[float, Field(ge=0, le=1)]] = field(default_factory=dict)
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    window: Annotated[int, Field(ge=0)] = 1000
+    words: dict[str, list[str]] = field(default_factory=dict)
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardrailSettings(DemandSettings):
+    """`[guardrails]`: what requests and answers are looked at for.
+
+    Attributes:
+        teams: What calls of a team have beside. keys: What those of a key have, by its name or id.
+        pii, moderation: How these are configured.
+        timeout: Seconds that one question to a model or a function of one's own may take.
+        on_failure: `fail_closed` fails the call, `fail_open` lets the text pass.
+    """
+
+    teams: dict[str, DemandSettings] = field(default_factory=dict)
+    keys: dict[str, DemandSettings] = field(default_factory=dict)
+    pii: PiiSettings = field(default_factory=PiiSettings)
+    moderation: ModerationSettings = field(default_factory=ModerationSettings)
+    timeout: Annotated[float, Field(gt=0)] = 5.0
+    on_failure: Literal["fail_open", "fail_closed"] = "fail_closed"
+
+
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateSettings:
@@ -360,6 +459,23 @@ class MoneySettings:
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3,8}$")] = "USD"
     unpriced: Literal["refuse", "free"] = "refuse"
     output_cap: Annotated[int, Field(ge=1)] = 4096
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetrySettings:
+    """`[telemetry]`: what is told of calls to whoever watches.
+
+    Attributes:
+        metrics: `GET /metrics` for Prometheus: `off`, for keys with the scope `admin`, for all active `keys`, or `open`
+            to anybody.
+        otel: Traces and metrics go to the OpenTelemetry providers of this process; `auto`: where its API is installed.
+        content: Traces hold prompts and answers, too.
+    """
+
+    metrics: Literal["off", "admin", "keys", "open"] = "off"
+    otel: Literal[True, False, "auto"] = False
+    content: bool = False
 
 
 @with_config(STRICT)

@@ -23,6 +23,7 @@ from compatgw.config import ConfigError
 from compatgw.gateway import Gateway
 from compatgw.state.base import Key
 from compatgw.state.opening import open_ledger
+from compatgw.telemetry.logs import JsonFormatter
 from compatgw.version import __version__
 
 if TYPE_CHECKING:
@@ -52,7 +53,14 @@ _PAGE = 1000
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="What the server says; debug adds a line for each call, never its text.",
 )
-def serve(host: str, port: int, prefix: str, config: str | None, log_level: str) -> None:
+@click.option(
+    "--log-format",
+    default="text",
+    show_default=True,
+    type=click.Choice(["text", "json"]),
+    help="How lines are written: for people, or one JSON object each.",
+)
+def serve(host: str, port: int, prefix: str, config: str | None, log_level: str, log_format: str) -> None:
     """Run the gateway.
 
     Providers are found by their keys in the environment, or named in the settings file. Keys are
@@ -77,7 +85,7 @@ def serve(host: str, port: int, prefix: str, config: str | None, log_level: str)
     click.echo(f"providers: {', '.join(gateway.providers) or 'none'}")
     if made is not None:
         click.echo(f"key: {made}   (made for this run; configure keys to keep one)")
-    _run(gateway, listener, prefix, log_level)
+    _run(gateway, listener, prefix, log_level, log_format)
 
 
 @click.command()
@@ -178,12 +186,18 @@ async def _has_active_key(url: str) -> bool:
         await ledger.aclose()
 
 
-def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str) -> None:
+def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str, log_format: str = "text") -> None:
     try:
         import uvicorn
     except ModuleNotFoundError:
         fail("Serving needs uvicorn: pip install 'compatgw[standalone]'")
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+    as_json = log_format == "json"
+    if as_json:
+        handler = logging.StreamHandler()
+        handler.setFormatter(JsonFormatter())
+        logging.basicConfig(handlers=[handler])
+    else:
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     # A line for each call costs as much as half of the gateway's own work: it is there for looking closer.
     logging.getLogger("compatgw").setLevel(logging.INFO if log_level == "debug" else logging.WARNING)
     # What start-up made stays; looking at it again in every collection costs a third of the speed.

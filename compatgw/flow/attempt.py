@@ -17,6 +17,7 @@ from compatgw.errors import UpstreamFailure, UpstreamTimeout
 from compatgw.flow.call import EVENTS, JSON
 from compatgw.flow.prepare import prepared
 from compatgw.flow.sieve import Sieve
+from compatgw.flow.watching import trying
 from compatgw.upstream.client import failed, read_all, read_refusal
 from compatgw.upstream.transport import TransportFailed
 from compatgw.wire.sse import EventTooLarge
@@ -205,7 +206,9 @@ async def attempt(call: Call, house: House, seconds: float) -> Answer | Result |
     if route is None or endpoint is None:
         raise RuntimeError("a call is tried after it was let in")
     codec, outgoing, call.through = await prepared(call, house, route, seconds)
-    if call.trace:
+    if call.watched:
+        outgoing = trying(call, house, outgoing)
+    elif call.trace:
         outgoing = outgoing._replace(headers=(*outgoing.headers, *call.trace))
     call.outgoing = outgoing
     context = Context(route.target, f"chatcmpl-{call.ticket.word}", int(house.clock()), outgoing.memo)

@@ -23,7 +23,7 @@ from compatgw.errors import Blame, Forbidden, UnsupportedParameter, UpstreamFail
 from compatgw.flow.admit import hold, may_cost, not_priced, pays
 from compatgw.flow.attempt import Live, attempt
 from compatgw.flow.credentials import refused
-from compatgw.flow.watching import tried
+from compatgw.flow.watching import streamed, tried
 from compatgw.policy import reasoning, retry
 from compatgw.policy.retry import Move
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import Answer, Result
     from compatgw.errors import GatewayError
     from compatgw.flow.attempt import Ending, Stream
-    from compatgw.flow.call import Call, House
+    from compatgw.flow.call import Call, House, Marks
     from compatgw.policy.plan import Route
     from compatgw.upstream.client import Endpoint
 
@@ -173,19 +173,22 @@ class _Attempts:
             return failure
         except BaseException:
             house.health.left(key)
+            tried(call, house, at, house.monotonic() - began, None)
             raise
         latency = house.monotonic() - began
-        tried(call, house, at, latency, None)
+        tried(call, house, at, latency, found)
         if isinstance(found, Live):
             # How a stream went is known at its end.
-            live = found
-            live.when_ended(lambda ending: self._ended(live, key, latency, ending))
+            live, marks, call.marks = found, call.marks, ()
+            live.when_ended(lambda ending: self._ended(live, key, latency, ending, marks))
         else:
             house.health.answered(key, latency)
         return found
 
-    def _ended(self, live: Live, key: str, latency: float, ending: Ending) -> None:
+    def _ended(self, live: Live, key: str, latency: float, ending: Ending, marks: Marks) -> None:
         health = self._house.health
+        if marks:
+            streamed(self._call, self._house, marks, ending)
         if live.skipped:
             _log.warning("%s %d events of %s could not be read and were left out", self._call.id, live.skipped, key)
             health.skipped(key, live.skipped)

@@ -18,12 +18,14 @@ from compatgw.surfaces.extensions import DEFAULT
 
 if TYPE_CHECKING:
     from compatgw.config import Settings
-    from compatgw.dialects.base import Answer, Outgoing, Piece, Policy
+    from compatgw.dialects.base import Answer, Outgoing, Piece
+    from compatgw.dialects.base import Policy as Unsupported
     from compatgw.errors import GatewayError
     from compatgw.flow.background import Background
     from compatgw.flow.cache import Cache, Wish
     from compatgw.flow.conversations import Conversations
     from compatgw.flow.credentials import OwnKeys, PlatformKeys
+    from compatgw.flow.guarding import Guarding, Policy
     from compatgw.flow.health import Health
     from compatgw.flow.idempotency import Idempotency
     from compatgw.flow.patience import Patience
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from compatgw.flow.single import Flights
     from compatgw.flow.tasks import Tasks
     from compatgw.flow.vault import Vault
+    from compatgw.flow.watching import Heard
     from compatgw.policy.access import Caller
     from compatgw.policy.directory import Directory, Scope
     from compatgw.policy.fetching import Rules as LinkRules
@@ -48,6 +51,9 @@ if TYPE_CHECKING:
     from compatgw.wire.native import Foreign, Native
 
 Headers = tuple[tuple[str, str], ...]
+Marks = tuple[tuple["Observer", Any, Any], ...]
+"""Observers, each with what it calls a call and one of its attempts."""
+
 JSON = "application/json"
 EVENTS = "text/event-stream"
 
@@ -104,6 +110,7 @@ class House:
         getter: The way to what requests link to. links: Which of these are followed.
         conversations: Responses that are kept. background: Those that are worked on.
         prompts: Templates.
+        guards: Which guardrails calls have.
         observers: Who is told of calls.
         idempotency: Keys of calls that must not be made twice.
         version: Of the configuration, as far as it changes answers.
@@ -115,7 +122,7 @@ class House:
 
     settings: Settings
     directory: Directory
-    sole: Callable[[str, Scope, Policy, str], tuple[Route, ...]]
+    sole: Callable[[str, Scope, Unsupported, str], tuple[Route, ...]]
     keys: PlatformKeys
     retries: Rules
     upstream: UpstreamClient
@@ -136,6 +143,7 @@ class House:
     conversations: Conversations
     background: Background
     prompts: Prompts
+    guards: Policy
     observers: tuple[Observer, ...]
     idempotency: Idempotency
     version: str
@@ -209,7 +217,10 @@ class Call:
         links: Its messages hold links, which some upstreams do not follow.
         described: The model that put its images into words, "" where none did.
         stripped: What was signed is left out from now on: an upstream refused it.
-        watched: Observers, each with what it calls this call. trace: Headers that they send along to upstreams.
+        guard: Its guardrails.
+        watched: Observers, each with what it calls this call. marks: The same with what it calls this attempt.
+        heard: What is answered, for observers that want to hear it.
+        trace: Headers that say which trace the call is part of, sent along to upstreams.
         attempts: How often an upstream was asked. upstream: Seconds spent waiting for them.
         flown: A flight owns the call upstream, and ends it.
         targets: What it tries, in order, once planned.
@@ -246,7 +257,10 @@ class Call:
     links: bool = False
     described: str = ""
     stripped: bool = False
+    guard: Guarding | None = None
     watched: tuple[tuple[Observer, Any], ...] = ()
+    marks: Marks = ()
+    heard: Heard | None = None
     trace: Headers = ()
     attempts: int = 0
     upstream: float = 0.0

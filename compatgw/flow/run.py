@@ -13,7 +13,8 @@ import orjson
 from compatgw.dialects.base import Piece, Result
 from compatgw.errors import GatewayError
 from compatgw.flow.admit import admit
-from compatgw.flow.call import JSON
+from compatgw.flow.call import EVENTS, JSON
+from compatgw.flow.guarding import guarded
 from compatgw.flow.idempotency import Replayed
 from compatgw.flow.memory import Memory
 from compatgw.flow.prompts import prompted
@@ -40,6 +41,7 @@ async def run(call: Call, house: House, client: Client) -> None:
     try:
         with failing(call):
             await prompted(call, house)
+            await guarded(call, house)
             await admit(call, house)
             claim = await house.idempotency.claimed(call)
             if isinstance(claim, Replayed):
@@ -58,6 +60,8 @@ async def run(call: Call, house: House, client: Client) -> None:
 async def _answer(call: Call, house: House, client: Client, claim: Claim | None = None) -> None:
     found = await source(call, house)
     try:
+        if call.guard is not None:
+            found = await call.guard.over(found, call, house)
         if call.stream:
             await _relay(found, call, house, client)
         else:
@@ -96,6 +100,8 @@ async def _relay(found: Source, call: Call, house: House, client: Client) -> Non
         if call.ticket.free:
             call.complete = True
         await memory.keep()
+        if call.guard is not None and face.stream_type == EVENTS:
+            await client.write(f": guardrails {call.guard.status(told=True)}\n\n".encode())
         last = face.end()
     except GatewayError as failure:
         call.failure = call.failure or failure
@@ -131,6 +137,8 @@ def _headers(call: Call, house: House, about: Headers) -> Headers:
     headers = [*about]
     if call.ticket.levels:
         headers += limits.headers(call.ticket.levels)
+    if call.guard is not None:
+        headers.append(("X-Guardrail-Status", call.guard.status(told=not call.stream)))
     own = house.monotonic() - call.started - call.upstream
     headers.append(("Server-Timing", f"gateway;dur={own * 1000:.1f}, upstream;dur={call.upstream * 1000:.1f}"))
     cost = _ZERO if call.ticket.free else call.ticket.cost

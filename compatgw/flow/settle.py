@@ -165,15 +165,17 @@ async def _let_go(call: Call, ledger: Ledger) -> None:
 async def settle(call: Call, house: House) -> None:
     """Ends `call`: charges what is not charged yet, gives back what its limits hold, notes how it went."""
     ticket = call.ticket
-    if ticket.held or (ticket.tokens is not None and house.counters.shared):
-        # These wait for others; whoever cancels the call does not cancel what it owes.
-        await house.tasks.finish(_close(call, house))
-    else:
-        await _close(call, house)
-    _note(call, house)
-    if call.watched:
-        (used, estimated), (status, code) = _used(call), _outcome(call)
-        ended(call, house, used, estimated=estimated, status=status, code=code)
+    try:
+        if ticket.held or (ticket.tokens is not None and house.counters.shared):
+            # These wait for others; whoever cancels the call does not cancel what it owes.
+            await house.tasks.finish(_close(call, house))
+        else:
+            await _close(call, house)
+    finally:
+        _note(call, house)
+        if call.watched:
+            (used, estimated), (status, code) = _used(call), _outcome(call)
+            ended(call, house, used, estimated=estimated, status=status, code=code)
 
 
 async def _close(call: Call, house: House) -> None:
@@ -259,4 +261,30 @@ def _note(call: Call, house: House) -> None:
             "ok" if failure is None else failure.code,
             took,
             f"{usage['prompt_tokens']}+{usage['completion_tokens']}" if usage is not None else "-",
+            extra={"call": _told(call, took)},
         )
+
+
+def _told(call: Call, took: float) -> dict[str, object]:
+    """The same as members, for logs that are collected."""
+    status, code = _outcome(call)
+    used, estimated = _used(call)
+    cost = call.ticket.cost
+    return {
+        "endpoint": call.surface.name,
+        "model": call.request["model"],
+        "provider": call.deployment,
+        "target": call.route.target.model if call.route is not None else "",
+        "stream": call.stream,
+        "status": status,
+        "code": code,
+        "seconds": round(took, 6),
+        "upstream_seconds": round(call.upstream, 6),
+        "attempts": call.attempts,
+        "input_tokens": used.input,
+        "output_tokens": used.output,
+        "estimated": estimated,
+        "cost": None if cost is None else money.text(cost, least=0),
+        "team": call.caller.team,
+        "key": call.caller.key,
+    }

@@ -158,7 +158,7 @@ class Merged:
         if not self._reading:
             self.over = True
             if self._usages and self._first is not None:
-                chunk: Any = {**self._first, "choices": [], "usage": _sum(self._usages)}
+                chunk: Any = {**self._first, "choices": [], "usage": summed(self._usages)}
                 out.append(Piece(chunk))
         return out
 
@@ -192,11 +192,11 @@ def _merged(completions: list[ChatCompletion]) -> ChatCompletion:
     out: Any = {**first, "choices": choices}
     usages = [one["usage"] for one in completions if one.get("usage")]
     if usages:
-        out["usage"] = _sum(usages)
+        out["usage"] = summed(usages)
     return cast("ChatCompletion", out)
 
 
-def _sum(usages: Iterable[Usage]) -> Usage:
+def summed(usages: Iterable[Usage]) -> Usage:
     """All numbers added, also those inside."""
     total: dict[str, Any] = {}
     for usage in usages:

@@ -13,12 +13,15 @@ import logging
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
+from compatgw.dialects import assemble
 from compatgw.dialects.base import Answer, Piece, Result
 from compatgw.errors import GatewayError, UpstreamFailure, UpstreamTimeout
 from compatgw.flow.admit import renew
+from compatgw.flow.attempt import Known
 from compatgw.flow.attempts import answered
 from compatgw.flow.cache import ABOUT, Recording, headers_of, tenant_of
 from compatgw.flow.divided import divided, parts_of
+from compatgw.flow.guarding import mended
 from compatgw.flow.patience import Patience
 from compatgw.flow.settle import charge, delivered, failing, settle
 from compatgw.flow.several import needs_several, several
@@ -89,6 +92,9 @@ async def source(call: Call, house: House) -> Source:
 
 async def _asked(call: Call, house: House) -> Answer | Result | Stream:
     """An upstream's own answer; one to a call that is streamed is a stream, whatever the upstream made of it."""
+    if call.guard is not None and (rounds := call.guard.rounds):
+        found = await mended(call, house, rounds)
+        return Known(assemble.chunks(found.completion)) if call.stream else found
     if needs_several(call):
         return await several(call, house)
     parts = parts_of(call)
@@ -135,6 +141,8 @@ def _key(call: Call, house: House) -> str:
     elif call.foreign:
         # What it would be refused for is no part of the hub's request.
         own["foreign"] = [list(one) for one in call.foreign]
+    if call.guard is not None and (shapes := call.guard.key()):
+        own["guardrails"] = shapes
     return cachekey.key(
         call.surface.name, call.request, tenant=tenant_of(call.caller), scope=call.scope, version=house.version, own=own
     )
@@ -218,6 +226,8 @@ async def _account(call: Call, house: House, answer: Answer | Result) -> None:
     if isinstance(answer, Result):
         _count(call, [answer])
     else:
+        if call.heard is not None:
+            call.heard.whole(answer)
         call.usage = answer.completion.get("usage")
         if call.usage is None:
             for choice in answer.completion["choices"]:
@@ -227,6 +237,8 @@ async def _account(call: Call, house: House, answer: Answer | Result) -> None:
 
 
 def _count(call: Call, pieces: Sequence[Piece | Part | Result]) -> None:
+    if call.heard is not None:
+        call.heard.add(pieces)
     for piece in pieces:
         if not isinstance(piece, Piece):
             call.usage = piece.usage or call.usage

@@ -40,7 +40,9 @@ class Tasks:
         """Waits so long for those of the running loop, and cancels what is left."""
         loop = asyncio.get_running_loop()
         until = loop.time() + seconds
-        while own := [task for task in list(self._tasks) if task.get_loop() is loop and task is not asyncio.current_task()]:
+        while own := [
+            task for task in list(self._tasks) if task.get_loop() is loop and task is not asyncio.current_task()
+        ]:
             done, late = await asyncio.wait(own, timeout=max(0.0, until - loop.time()))
             if not done and loop.time() >= until:
                 _log.error("%d tasks did not end within %g seconds and were cancelled.", len(late), seconds)

@@ -132,22 +132,9 @@ class Words:
         """All that begins at `start` or later, and from where on more could."""
         found: list[Span] = []
         horizon = len(text)
-        tokens = [(match.start(), match.end()) for match in _TOKEN.finditer(text, start)]
-        words = [text[begin:end].casefold() if end - begin <= LONGEST_WORD else "" for begin, end in tokens]
-        growing = not final and bool(tokens) and tokens[-1][1] == len(text) and bool(words[-1])
-        for number, word in enumerate(words):
-            if growing and number == len(words) - 1:
-                horizon = min(horizon, tokens[number][0])
-                break
-            plain = self._first.get(word)
-            if plain is None and not self._wild:
-                continue
-            for phrase in (*(plain or ()), *self._wild):
-                end = phrase.end(text, tokens, words, number, growing=growing, final=final)
-                if end is None:
-                    horizon = min(horizon, tokens[number][0])
-                elif end:
-                    found.append(Span(tokens[number][0], end, phrase.category, word))
+        tokens = list(_TOKEN.finditer(text, start))
+        if tokens and not (final and self._rare(tokens)):
+            horizon = self._in_tokens(text, [match.span() for match in tokens], found, final=final)
         if self._anywhere is not None:
             found += [
                 Span(match.start(), match.end(), self._inside[match[0].casefold()], match[0])
@@ -157,6 +144,32 @@ class Words:
             if not final:
                 horizon = min(horizon, self._begun(text, start))
         return found, horizon
+
+    def _rare(self, tokens: Sequence[re.Match[str]]) -> bool:
+        """Nothing can begin with any of the words, which is how most texts are."""
+        words = {word.casefold() for word in {match[0] for match in tokens} if len(word) <= LONGEST_WORD}
+        return self._first.keys().isdisjoint(words) and not any(
+            phrase.begins(word) for phrase in self._wild for word in words
+        )
+
+    def _in_tokens(self, text: str, tokens: Sequence[tuple[int, int]], found: list[Span], *, final: bool) -> int:
+        """Adds to `found` what words there are; says from where on more could begin."""
+        horizon = len(text)
+        words = [text[begin:end].casefold() if end - begin <= LONGEST_WORD else "" for begin, end in tokens]
+        growing = not final and tokens[-1][1] == len(text) and bool(words[-1])
+        for number, word in enumerate(words):
+            if growing and number == len(words) - 1:
+                return min(horizon, tokens[number][0])
+            plain = self._first.get(word)
+            if plain is None and not self._wild:
+                continue
+            for phrase in (*(plain or ()), *self._wild):
+                end = phrase.end(text, tokens, words, number, growing=growing, final=final)
+                if end is None:
+                    horizon = min(horizon, tokens[number][0])
+                elif end:
+                    found.append(Span(tokens[number][0], end, phrase.category, word))
+        return horizon
 
     def _begun(self, text: str, start: int) -> int:
         """Where a word of a script without spaces may have begun."""
@@ -174,6 +187,11 @@ class _Phrase:
 
     words: tuple[str | re.Pattern[str], ...]
     category: str
+
+    def begins(self, word: str) -> bool:
+        """Whether its first word may be this one."""
+        first = self.words[0]
+        return word == first if isinstance(first, str) else first.match(word) is not None
 
     def end(
         self,

@@ -132,14 +132,14 @@ def _emails(text: str, start: int, found: list[Span], *, final: bool) -> int:
     waiting = size
     at = text.find("@", start)
     while at >= 0:
-        before = _LOCAL.match(text[max(0, at - LONGEST_LOCAL) : at][::-1])
-        if before is not None:
+        after = _DOMAIN.match(text, at + 1)
+        run = after[0] if after is not None else ""
+        grows = at + 1 + len(run) == size and len(run) < LONGEST_DOMAIN and not final
+        if (grows or "." in run) and (before := _LOCAL.match(text[max(0, at - LONGEST_LOCAL) : at][::-1])) is not None:
             begin = at - before.end()
-            after = _DOMAIN.match(text, at + 1)
-            length = len(after[0]) if after is not None else 0
-            if at + 1 + length == size and length < LONGEST_DOMAIN and not final:
+            if grows:
                 waiting = min(waiting, begin)
-            elif after is not None and (domain := _domain(after[0])):
+            elif domain := _domain(run):
                 begin = _after_escape(text, begin, at)
                 while begin < at and text[begin] in ".'-":
                     begin += 1
@@ -188,13 +188,16 @@ def _ipv4(text: str, start: int, end: int) -> Iterator[Span]:
 def _ipv6(text: str, start: int) -> Iterator[Span]:
     for match in _COLONS.finditer(text, start):
         begin, run = match.start(), match[0]
-        if len(run) > LONGEST_IP + 2 or not _free(text, begin, match.end()) or (begin and text[begin - 1] in ".:"):
+        if len(run) > LONGEST_IP + 2 or (begin and text[begin - 1] == ":"):
             continue
+        # The colon of "Address:" is none of its own.
+        if run[0] == ":" and run[1] != ":":
+            begin, run = begin + 1, run[1:]
         run = run.rstrip(".")
         if run.endswith(":") and not run.endswith("::"):
             run = run[:-1]
         # Shorter ones are slices, names in C++, or the machine itself.
-        if sum(each not in ":." for each in run) < 5 or run.count(":") < 2:
+        if run.count(":") < 2 or sum(each not in ":." for each in run) < 5 or not _free(text, begin, match.end()):
             continue
         try:
             yield Span(begin, begin + len(run), "ip", str(IPv6Address(run)))

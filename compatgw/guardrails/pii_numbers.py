@@ -19,9 +19,8 @@ _GROUP = re.compile(r"[0-9]+")
 
 # --- cards -----------------------------------------------------------------------------------
 
-# A digit between others has at most one mark before it, so no two ways lead through this.
-_CARD = re.compile(r"(?<![0-9])(?=([0-9](?:[ \-.]?[0-9]){12,18}))")
-_NOT_DIGITS = re.compile(r"[^0-9]")
+# A digit has at most one mark before it, so no two ways lead through this. The first group has four digits or more.
+_CARD = re.compile(r"(?<![0-9])(?=([1-9][0-9]{3}(?:[ \-.]?[0-9]){9,15}))")
 # First digits from and to, and the lengths that such cards have.
 _ISSUERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("1800", "1800", (15,)),
@@ -31,7 +30,7 @@ _ISSUERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("300", "305", (14, 16, 17, 18, 19)),
     ("3095", "3095", (14, 16, 17, 18, 19)),
     ("34", "34", (15,)),
-    ("3528", "3589", (16, 17, 18, 19)),
+    ("35", "35", (16, 17, 18, 19)),
     ("36", "36", (14, 15, 16, 17, 18, 19)),
     ("37", "37", (15,)),
     ("38", "39", (14, 16, 17, 18, 19)),
@@ -39,13 +38,10 @@ _ISSUERS: tuple[tuple[str, str, tuple[int, ...]], ...] = (
     ("50", "50", (13, 14, 15, 16, 17, 18, 19)),
     ("51", "55", (16,)),
     ("56", "58", (13, 14, 15, 16, 17, 18, 19)),
-    ("6011", "6011", (16, 17, 18, 19)),
-    ("60", "60", (16,)),
-    ("62", "62", (16, 17, 18, 19)),
-    ("6304", "6304", (13, 14, 15, 16, 17, 18, 19)),
-    ("637", "639", (16,)),
-    ("644", "659", (16, 17, 18, 19)),
-    ("67", "67", (13, 14, 15, 16, 17, 18, 19)),
+    ("60", "61", (16, 17, 18, 19)),
+    ("62", "69", (16, 17, 18, 19)),
+    ("63", "63", (13, 14, 15)),
+    ("67", "67", (13, 14, 15)),
     ("81", "82", (16, 17, 18, 19)),
     ("9792", "9792", (16,)),
 )
@@ -55,48 +51,50 @@ _ZERO = 48
 
 def luhn(digits: str) -> bool:
     """Whether the last of ASCII digits is right."""
-    reverse = digits[::-1].encode()
-    plain, doubled = reverse[::2], digits[::-1][1::2].translate(_DOUBLED).encode()
-    return (sum(plain) + sum(doubled) - _ZERO * len(digits)) % 10 == 0
+    back = digits[::-1]
+    return (sum(back[::2].encode()) + sum(back[1::2].translate(_DOUBLED).encode()) - _ZERO * len(digits)) % 10 == 0
 
 
-def is_card(digits: str) -> bool:
-    """Whether an issuer gives out cards with such a number."""
-    return any(
-        low <= digits[: len(low)] <= high and len(digits) in lengths for low, high, lengths in _ISSUERS
-    ) and luhn(digits)
+@lru_cache(maxsize=10_000)
+def lengths(first: str) -> frozenset[int]:
+    """How many digits cards may have that begin with these four."""
+    return frozenset(
+        length for low, high, each in _ISSUERS if low <= first[: len(low)] <= high for length in each
+    )
 
 
 def cards(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
-    """Where card numbers stand in a run of digits, and their digits."""
+    """Where card numbers stand in a run of digits, and their digits: the longest that begins at each place."""
     for match in _CARD.finditer(text, start, end):
         begin, written = match.start(), match[1]
-        if written[0] in "07":
+        allowed = lengths(written[:4])
+        if not allowed:
             continue
-        marks = _NOT_DIGITS.findall(written)
-        if marks and not written[:4].isdigit():
-            continue
-        for stop in _ends(text, begin, begin + len(written), marks):
-            digits = _NOT_DIGITS.sub("", text[begin:stop]) if marks else text[begin:stop]
-            if len(digits) >= 13 and is_card(digits):
-                yield begin, stop, digits
+        for stop, digits in reversed(_groups(written)):
+            if len(digits) in allowed and not text[begin + stop : begin + stop + 1].isdigit() and luhn(digits):
+                yield begin, begin + stop, digits
                 break
 
 
-def _ends(text: str, begin: int, end: int, marks: Sequence[str]) -> Iterator[int]:
-    """Where a number may end that begins there: at ends of groups with one and the same mark between, last first."""
-    places = [end, *(m.start() for m in reversed(list(_NOT_DIGITS.finditer(text, begin, end))))] if marks else [end]
-    for place in places:
-        goes_on = place < len(text) and text[place].isdigit()
-        if not goes_on and len(set(_NOT_DIGITS.findall(text, begin, place))) <= 1:
-            yield place
+def _groups(written: str) -> list[tuple[int, str]]:
+    """Where a number may end, with one and the same mark between its groups; and its digits up to there."""
+    if written.isdigit():
+        return [(len(written), written)]
+    found: list[tuple[int, str]] = []
+    digits, mark, at = "", "", 0
+    for group in _GROUP.finditer(written):
+        before = written[at : group.start()]
+        if at and before != (mark := mark or before):
+            break
+        digits += group[0]
+        at = group.end()
+        found.append((at, digits))
+    return found
 
 
 def is_ssn(digits: str) -> bool:
     """Whether nine digits may be a US social security number: some areas, groups and serials are never given."""
-    return (
-        digits[:3] not in ("000", "666") and digits[0] != "9" and digits[3:5] != "00" and digits[5:] != "0000"
-    )
+    return digits[:3] not in ("000", "666") and digits[0] != "9" and digits[3:5] != "00" and digits[5:] != "0000"
 
 
 # --- telephones ------------------------------------------------------------------------------
@@ -110,8 +108,12 @@ _TEN = re.compile(r"(?<![0-9])(?<![0-9][\-.])(?:1?[2-9][0-9]{9})(?![0-9]|[\-.][0
 _PHONE_WORD = re.compile(
     r"(?i)(?:phone|\btel|\bcall|\bmobile|\bcell|\bfax|whatsapp|\bsms\b|\bdial|contact)[a-z]{0,6}\b[^\n0-9]{0,16}\Z"
 )
-_NATIONAL = re.compile(r"(?<![0-9])(?<![0-9][\-.+])(?<!\+)(?=([(0-9][0-9 .\-()/]{4,26}))")
+# A first group of one digit is only what is dialled before the area.
+_NATIONAL = re.compile(
+    r"(?<![0-9])(?<![0-9][\-.+])(?<!\+)(?=\(?[0-9]{2}|[0-9][ \-]\(?[0-9]{3})(?=([(0-9][0-9 .\-()/]{4,26}))"
+)
 _FEWEST, _MOST = 7, 15
+_MOST_GROUPS = 8
 
 
 class Phones:
@@ -126,7 +128,7 @@ class Phones:
         ValueError: A region that is not known.
     """
 
-    __slots__ = ("_america", "_codes", "_patterns", "_regions")
+    __slots__ = ("_america", "_codes", "_regions", "_shape")
 
     def __init__(self, regions: Sequence[str] = ()) -> None:
         from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS
@@ -135,20 +137,20 @@ class Phones:
             if region not in SUPPORTED_REGIONS:
                 raise ValueError(f"{region!r} is no region that has telephone numbers. Use a code such as 'DE'.")
         self._codes = {str(code): tuple(names) for code, names in COUNTRY_CODE_TO_REGION_CODE.items()}
-        self._patterns = lru_cache(maxsize=300)(_pattern)
+        self._shape = lru_cache(maxsize=300)(_shape)
         self._america = self._codes["1"]
-        self._regions = tuple((region, _prefix(region)) for region in regions)
+        self._regions = tuple(_Region(region) for region in regions)
 
     def find(self, text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
         """Where telephone numbers stand in a run of digits, and what is the same for all their spellings."""
         at = start
         while (abroad := _ABROAD.search(text, at, end)) is not None:
-            begin = at = abroad.start()
-            at += 1
+            begin = abroad.start()
+            at = begin + 1
             yield from self._longest(text, begin, abroad.end(), abroad=True)
         for match in _NORTH_AMERICA.finditer(text, start, end):
             begin, written = match.start(), match[1]
-            digits = re.sub(r"[^0-9]", "", written)[-10:]
+            digits = _NO_DIGITS.sub("", written)[-10:]
             # Dots and spaces alone also stand in other numbers, so the area has to exist.
             if "-" in written or "(" in written or self._american(digits):
                 yield begin, begin + len(written), f"+1{digits}"
@@ -163,22 +165,29 @@ class Phones:
 
     def _longest(self, text: str, begin: int, end: int, *, abroad: bool) -> Iterator[tuple[int, int, str]]:
         """The longest number that begins there, ending where a group of digits does."""
-        groups = [(m.start(), m.end()) for m in _GROUP.finditer(text, begin, end)]
-        for number in range(1, len(groups)):
-            if groups[number][0] - groups[number - 1][1] > 3:
-                groups = groups[:number]
+        ends: list[tuple[int, str]] = []
+        digits, before = "", begin
+        for group in _GROUP.finditer(text, begin, end):
+            if (digits and group.start() - before > 3) or len(ends) == _MOST_GROUPS or len(digits) > _MOST + 3:
                 break
-        for _, stop in reversed(groups):
-            if stop < len(text) and text[stop].isdigit():
-                continue
+            digits += group[0]
+            before = group.end()
+            ends.append((before, digits))
+        for stop, digits in reversed(ends):
+            # Ever shorter ones follow; and one digit after the other is a list of numbers.
+            if len(digits) < _FEWEST:
+                return
             written = text[begin:stop]
-            value = self._abroad(written) if abroad else self._national(written)
+            if text[stop : stop + 1].isdigit() or written.count("(") != written.count(")"):
+                continue
+            value = self._abroad(written, digits) if abroad else self._national(digits)
             if value:
                 yield begin, stop, value
                 return
 
-    def _abroad(self, written: str) -> str:
-        digits = re.sub(r"[^0-9]", "", written.replace("(0)", ""))
+    def _abroad(self, written: str, digits: str) -> str:
+        if "(0)" in written:
+            digits = _NO_DIGITS.sub("", written.replace("(0)", "", 1))
         if written[0] != "+":
             if written.isdigit():
                 return ""
@@ -186,29 +195,69 @@ class Phones:
         if not _FEWEST <= len(digits) <= _MOST:
             return ""
         for length in (1, 2, 3):
-            if (regions := self._codes.get(digits[:length])) is not None:
+            code, rest = digits[:length], digits[length:]
+            if (regions := self._codes.get(code)) is not None:
                 # Some keep the 0 of the national form.
-                for rest in {digits[length:], digits[length:].removeprefix("0")}:
-                    if any(self._patterns(region, digits[:length]).fullmatch(rest) for region in regions):
-                        return f"+{digits[:length]}{rest}"
+                for number in (rest, rest[1:]) if rest[:1] == "0" else (rest,):
+                    if any(self._shape(region, code).fullmatch(number) for region in regions):
+                        return f"+{code}{number}"
                 return ""
         return ""
 
-    def _national(self, written: str) -> str:
-        digits = re.sub(r"[^0-9]", "", written)
-        for region, (code, prefix) in self._regions:
-            if prefix and not digits.startswith(prefix):
-                continue
-            rest = digits.removeprefix(prefix)
-            if len(rest) >= _FEWEST and self._patterns(region, code).fullmatch(rest):
-                return f"+{code}{rest}"
+    def _national(self, digits: str) -> str:
+        for region in self._regions:
+            if found := region.read(digits):
+                return found
         return ""
 
     def _american(self, digits: str) -> bool:
-        return any(self._patterns(region, "1").fullmatch(digits) for region in self._america)
+        return any(self._shape(region, "1").fullmatch(digits) for region in self._america)
 
 
-def _pattern(region: str, code: str) -> re.Pattern[str]:
+_NO_DIGITS = re.compile(r"[^0-9]+")
+
+
+class _Region:
+    """The national form of one region's numbers."""
+
+    __slots__ = ("_code", "_formats", "_prefix", "_shape")
+
+    def __init__(self, region: str) -> None:
+        from phonenumbers import PhoneMetadata
+
+        known = PhoneMetadata.metadata_for_region(region, None)
+        self._code = str(known.country_code) if known is not None else ""
+        self._prefix = (known.national_prefix or "") if known is not None else ""
+        self._shape = _shape(region, self._code)
+        # What numbers look like, and whether the prefix has to be there.
+        self._formats: list[tuple[re.Pattern[str], re.Pattern[str], bool]] = []
+        for form in known.number_format if known is not None else ():
+            rule = form.national_prefix_formatting_rule or ""
+            needed = bool(self._prefix) and rule.lstrip("(").startswith(self._prefix)
+            leading = form.leading_digits_pattern[-1] if form.leading_digits_pattern else ""
+            self._formats.append(
+                (re.compile(leading), re.compile(form.pattern or ""), needed and not form.national_prefix_optional_when_formatting)
+            )
+
+    def read(self, digits: str) -> str:
+        """The number with its country's code, "" if it is none."""
+        if self._prefix and digits.startswith(self._prefix):
+            rest = digits[len(self._prefix) :]
+            if len(rest) >= _FEWEST - 1 and self._shape.fullmatch(rest):
+                return f"+{self._code}{rest}"
+        if len(digits) >= _FEWEST and self._shape.fullmatch(digits) and not self._needs_prefix(digits):
+            return f"+{self._code}{digits}"
+        return ""
+
+    def _needs_prefix(self, digits: str) -> bool:
+        for leading, pattern, needed in self._formats:
+            if leading.match(digits) and pattern.fullmatch(digits):
+                return needed
+        # None of its forms: a number that nobody would write like that.
+        return True
+
+
+def _shape(region: str, code: str) -> re.Pattern[str]:
     """What a national number of the region looks like."""
     from phonenumbers import PhoneMetadata
 
@@ -219,13 +268,3 @@ def _pattern(region: str, code: str) -> re.Pattern[str]:
     )
     described = known.general_desc.national_number_pattern if known is not None and known.general_desc else None
     return re.compile(described or r"(?!)")
-
-
-def _prefix(region: str) -> tuple[str, str]:
-    """Country code, and what numbers begin with inside the country ("" where they may begin with anything)."""
-    from phonenumbers import PhoneMetadata
-
-    known = PhoneMetadata.metadata_for_region(region, None)
-    code = str(known.country_code) if known is not None else ""
-    prefix = (known.national_prefix or "") if known is not None else ""
-    return code, "" if prefix in ("1", "8") else prefix

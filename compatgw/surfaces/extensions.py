@@ -16,6 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from compatgw.errors import InvalidRequest, UnsupportedParameter
+from compatgw.surfaces import guards
+from compatgw.surfaces.guards import NONE, Guards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,11 +34,11 @@ SERVED = frozenset(
     {
         "timeout", "fallback", "retries", "load_balance", "optimise", "optimize", "trust_level", "require_tools",
         "require_vision", "require_streaming", "speed", "model_hints", "prompt_id", "prompt_version",
-        "prompt_variables",
+        "prompt_variables", "guardrails",
     }
 )  # fmt: skip
 """Members that the flow enforces."""
-LATER = frozenset({"guardrails"})
+LATER: frozenset[str] = frozenset()
 """Members that nothing reads yet."""
 # This word is also a member of upstreams' own requests: only the object claims it.
 OBJECT_ONLY = frozenset({"speed"})
@@ -98,6 +100,7 @@ class CallOptions:
         prompt_id: A template whose messages come before the caller's.
         prompt_version: Its number, or a label. None: `production`.
         prompt_variables: What is filled in, names and texts.
+        guardrails: Further guardrails, beside those that are demanded.
     """
 
     timeout: float | None = None
@@ -116,6 +119,7 @@ class CallOptions:
     prompt_id: str | None = None
     prompt_version: int | str | None = None
     prompt_variables: tuple[tuple[str, str], ...] = ()
+    guardrails: Guards = NONE
 
 
 DEFAULT = CallOptions()
@@ -171,11 +175,13 @@ def _read(name: str, value: Any, param: str, served: AbstractSet[str]) -> tuple[
 
 
 def from_headers(options: CallOptions, headers: Mapping[str, str]) -> CallOptions:
-    """`options` with what the request headers add: `X-On-Unsupported: drop|reject`.
+    """`options` with what the request headers add: `X-On-Unsupported: drop|reject`, `X-Guardrails: pii,...`.
 
     Raises:
         InvalidRequest: The header has another value.
     """
+    if (named := headers.get("x-guardrails")) is not None:
+        options = replace(options, guardrails=options.guardrails + guards.from_header(named))
     value = headers.get("x-on-unsupported")
     if value is None:
         return options
@@ -355,6 +361,7 @@ _PARSERS: Mapping[str, Callable[[Any, str], Any]] = MappingProxyType(
         "prompt_id": _prompt,
         "prompt_version": _version,
         "prompt_variables": _variables,
+        "guardrails": guards.read,
     }
 )
 # Two spellings of one word.

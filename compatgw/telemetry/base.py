@@ -1,22 +1,32 @@
 """What an observer is told of a call, and what it may add to it.
 
-    began   when a call is on its way; what it gives back is handed to the rest
-    tried   after each attempt at an upstream
-    ended   once, when all is settled
+    began     when a call is on its way; what it gives back stands for the call from now on
+    trying    before each attempt at an upstream; what it gives back stands for that attempt
+    headers   what the attempt sends along, such as `traceparent`
+    tried     after each attempt: its whole answer, the first content of its stream, or its failure
+    streamed  when a stream that had begun is over
+    said      what was asked and answered, to observers that want to hear it, before `ended`
+    ended     once, when all is settled
+    refused   instead of all that: a request that never became a call
 
-No text of a prompt or an answer is among it. An observer that raises is reported in the log and hurts nobody.
+No text of a prompt or an answer is in any of it but `said`. An observer that raises is reported in the log and hurts
+nobody.
 
 What does not live here: any one observer, who calls them (`flow/watching.py`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
     from decimal import Decimal
+
+Lines = tuple[tuple[str, str], ...]
+"""Headers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +47,29 @@ class Began:
     model: str
     stream: bool
     at: float
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trying:
+    """An attempt that is on its way.
+
+    Attributes:
+        endpoint: `chat`, ...; the one of the attempt, not of its call: images are described by a chat.
+        provider: Who is asked. model: For which of its models.
+        stream: The answer is to come bit by bit.
+        at: Seconds since 1970.
+        server: Where the provider's API begins.
+        options: What was asked of the model in numbers and flags: `temperature`, `max_tokens`, ...
+    """
+
+    endpoint: str
+    provider: str
+    model: str
+    stream: bool
+    at: float
+    server: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +80,12 @@ class Tried:
         provider: Who was asked. model: For which of its models.
         at: Seconds since 1970 when it began.
         seconds: Until its whole answer, the first content of its stream, or its failure.
-        code: Of its failure, "" for none.
+        code: Of its failure, "" for none; `cancelled` when nobody waited for it any more.
         status: The upstream's HTTP status where it refused, None where it gave none.
+        live: It goes on: `streamed` tells of its end.
+        id: Of the answer, as the upstream calls it. answered: The model that answered, as it says itself.
+        finish: Why the model stopped, one reason for each choice.
+        input, output: Tokens of a whole answer, where the upstream said so.
     """
 
     provider: str
@@ -58,6 +94,38 @@ class Tried:
     seconds: float
     code: str = ""
     status: int | None = None
+    live: bool = False
+    id: str = ""
+    answered: str = ""
+    finish: tuple[str, ...] = ()
+    input: int | None = None
+    output: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streamed:
+    """The end of a stream that had begun.
+
+    Attributes:
+        at: Seconds since 1970.
+        code: Of its failure, "" for none; `cancelled` when nobody read on.
+    """
+
+    at: float
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What was asked and answered; only for observers with `content`.
+
+    Attributes:
+        messages: Of the request, in OpenAI's shape, as the model was sent them.
+        choices: Of the answer, likewise; none where it broke off.
+    """
+
+    messages: Sequence[Any] = field(repr=False)
+    choices: Sequence[Any] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +142,7 @@ class Ended:
         input, output, cached, reasoning: Tokens.
         estimated: These are estimated.
         cost: None where the price is not known.
-        attempts: How often an upstream was asked.
+        attempts: How often an upstream was asked. retries: How often the same one again.
         fallback: Another model than the first of its plan answered.
         cached_answer: The answer was kept, or is that of an identical call.
         byok: The team's own provider key paid.
@@ -100,6 +168,7 @@ class Ended:
     estimated: bool
     cost: Decimal | None
     attempts: int
+    retries: int
     fallback: bool
     cached_answer: bool
     byok: bool
@@ -107,21 +176,48 @@ class Ended:
     key: str
 
 
-class Observer(Protocol):
-    """Whoever watches calls. Its methods are called in the event loop: they must not block."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A request that was refused before it was a call: who sent it, its body, or its path was wrong.
+
+    Attributes:
+        status: What the client was told. code: The same.
+    """
+
+    status: int
+    code: str
+
+
+class Observer:
+    """Whoever watches calls. Its methods are called in the event loop: they must not block. Here they do nothing.
+
+    Attributes:
+        content: It wants to hear what is asked and answered, too.
+    """
+
+    content: bool = False
 
     def began(self, call: Began) -> Any:
         """A call is on its way. What it gives back stands for the call from now on."""
-        ...
 
-    def headers(self, token: Any) -> tuple[tuple[str, str], ...]:
-        """What is sent along to upstreams, such as `traceparent`."""
-        ...
+    def trying(self, token: Any, attempt: Trying) -> Any:
+        """An attempt begins. What it gives back stands for the attempt from now on."""
 
-    def tried(self, token: Any, attempt: Tried) -> None:
-        """An attempt is over."""
-        ...
+    def headers(self, token: Any, mark: Any) -> Lines:
+        """What the attempt sends along to its upstream."""
+        return ()
+
+    def tried(self, token: Any, mark: Any, attempt: Tried) -> None:
+        """An attempt has an answer, or the first content of one, or failed."""
+
+    def streamed(self, token: Any, mark: Any, stream: Streamed) -> None:
+        """An attempt that was told as `live` is over."""
+
+    def said(self, token: Any, said: Said) -> None:
+        """What was asked and answered."""
 
     def ended(self, token: Any, call: Ended) -> None:
         """The call is over."""
-        ...
+
+    def refused(self, request: Refused) -> None:
+        """A request never became a call."""

@@ -57,7 +57,7 @@ class Langfuse:
         plain = (("Authorization", f"Basic {token}"),)
         self._upstream = upstream
         self._endpoint = Endpoint("langfuse", base_url.rstrip("/"), plain)
-        self._hidden = (token, secret_key)
+        self._hidden = (token, secret_key, public_key)
         self._timeout = timeout
 
     async def prompt(self, name: str, version: int | str | None) -> Prompt | None:

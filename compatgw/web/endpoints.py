@@ -15,13 +15,14 @@ from compatgw.flow.call import Call, Ticket
 from compatgw.flow.prompts import prompted
 from compatgw.flow.run import run
 from compatgw.flow.uploads import received
-from compatgw.flow.watching import began
-from compatgw.policy import access, breaker, directory
+from compatgw.flow.watching import began, passed
+from compatgw.policy import access, directory
 from compatgw.policy.explaining import explain
 from compatgw.policy.plan import survey
 from compatgw.surfaces import extensions
 from compatgw.surfaces.base import View
 from compatgw.web.paths import tail_of
+from compatgw.web.status import data_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -37,8 +38,19 @@ if TYPE_CHECKING:
 if TYPE_CHECKING:
     Endpoint = Callable[[Site, Visit], Awaitable[None]]
 
+_OPTIONS = ("x-on-unsupported", "x-guardrails")
 # Most requests have none of them.
-_WISHES = frozenset({b"x-on-unsupported", b"x-cache", b"x-cache-ttl", b"idempotency-key", b"x-gateway-explain"})
+_WISHES = frozenset(
+    {
+        b"x-on-unsupported",
+        b"x-guardrails",
+        b"x-cache",
+        b"x-cache-ttl",
+        b"idempotency-key",
+        b"x-gateway-explain",
+        b"traceparent",
+    }
+)
 
 
 def calls(surface: Surface) -> Endpoint:
@@ -80,7 +92,7 @@ async def called(site: Site, visit: Visit, call: Call) -> None:
             await document(visit, explain(survey(*asked(call, site.house))))
             return
     if site.house.observers:
-        began(call, site.house, visit.headers())
+        began(call, site.house, visit.headers)
     visit.call = call
     with visit.watch():
         await run(call, site.house, visit)
@@ -120,10 +132,12 @@ def _hear(visit: Visit, call: Call) -> None:
     Raises:
         InvalidRequest: One of them has a value that it does not take.
     """
-    if (policy := visit.header("x-on-unsupported")) is not None:
-        call.options = extensions.from_headers(call.options, {"x-on-unsupported": policy})
+    heard = {name: value for name in _OPTIONS if (value := visit.header(name)) is not None}
+    if heard:
+        call.options = extensions.from_headers(call.options, heard)
     call.wish = cache.wish(visit.header("x-cache"), visit.header("x-cache-ttl"))
     call.word = idempotency.wanted(visit.header("idempotency-key"), stream=call.stream)
+    call.trace = passed(visit.header)
 
 
 async def models(site: Site, visit: Visit) -> None:
@@ -165,43 +179,8 @@ async def readyz(site: Site, visit: Visit) -> None:
 
 async def status(site: Site, visit: Visit) -> None:
     """`GET /api/status`: the gateway's state; upstreams by name only to callers or where allowed."""
-    house, now = site.house, site.house.clock()
-    data: dict[str, Any] = {
-        "version": site.version,
-        "name": house.settings.name,
-        "start_time": int(site.started_at),
-        "uptime_s": int(house.monotonic() - site.started_monotonic),
-        "status": "up" if site.open else "stopping",
-        "in_flight": site.capacity.in_flight,
-    }
-    if house.settings.status_upstreams or await site.recognises(visit):
-        data["transport"] = house.upstream.transport_name
-        data["counters"] = house.counters.state
-        data["upstreams"] = [
-            {
-                "name": seen.name,
-                "model": seen.key.partition("/")[2],
-                "state": seen.state(now),
-                "breaker": breaker.phase(seen.breaker, now).value,
-                "ejected": seen.vitals.ejected,
-                "back_in_s": round(max(0.0, (seen.vitals.back or 0.0) - now), 3),
-                "calls": seen.calls,
-                "errors": seen.errors,
-                "skipped_events": seen.skipped,
-                "in_flight": seen.vitals.in_flight,
-                "latency_ms": _milliseconds(seen.vitals.average.seconds),
-                "last_error": seen.last_error,
-                "last_error_time": int(seen.last_error_at) if seen.last_error_at is not None else None,
-            }
-            for seen in sorted(house.health, key=lambda seen: seen.key)
-        ]
-        met = {seen.name for seen in house.health}
-        data["upstreams"] += [{"name": name, "state": "unknown"} for name in house.keys if name not in met]
-    await document(visit, {"success": True, "message": "", "data": data})
-
-
-def _milliseconds(seconds: float | None) -> float | None:
-    return round(seconds * 1000, 1) if seconds is not None else None
+    named = site.house.settings.status_upstreams or await site.recognises(visit)
+    await document(visit, {"success": True, "message": "", "data": data_of(site, named=named)})
 
 
 async def document(visit: Visit, value: Any, status: int = 200) -> None:

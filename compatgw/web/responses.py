@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from compatgw.flow.cache import tenant_of
 from compatgw.flow.patience import Patience
 from compatgw.flow.run import run
+from compatgw.flow.watching import began
 from compatgw.policy import access
 from compatgw.surfaces.responses import RESPONSES
 from compatgw.surfaces.responses.stored import deleted, page, starting_after, streams
@@ -55,6 +56,8 @@ async def _begin(site: Site, visit: Visit, call: Call, parsed: Parsed) -> None:
         with site.capacity:
             # Waits are bounded by task, and this is another one.
             call.patience = Patience()
+            if house.observers:
+                began(call, house, visit.headers)
             try:
                 await run(call, house, client)
             finally:

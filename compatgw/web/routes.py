@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from compatgw.errors import GatewayError, MethodNotAllowed, NotFound
 from compatgw.flow.call import ClientGone
 from compatgw.flow.storage import told
+from compatgw.flow.watching import refused
 from compatgw.state.base import StateError
 from compatgw.surfaces.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
 from compatgw.surfaces.chat import CHAT
@@ -23,7 +24,7 @@ from compatgw.surfaces.images import EDITS, IMAGES
 from compatgw.surfaces.messages import MESSAGES
 from compatgw.surfaces.moderations import MODERATIONS
 from compatgw.surfaces.rerank import RERANK
-from compatgw.web import cors, counting, endpoints, own, responses
+from compatgw.web import cors, counting, endpoints, metrics, own, responses
 from compatgw.web.paths import place_of
 from compatgw.web.visit import Visit
 
@@ -71,6 +72,7 @@ _MODEL: Endpoints = {"GET": endpoints.model}
 _OWN: Mapping[str, Endpoints] = {
     "/healthz": {"GET": endpoints.healthz},
     "/readyz": {"GET": endpoints.readyz},
+    "/metrics": {"GET": metrics.metrics},
     "/api/status": {"GET": endpoints.status},
 }
 
@@ -113,9 +115,9 @@ class Router:
             else:
                 await visit.answer(204, (), b"")
         except GatewayError as error:
-            await visit.error(error)
+            await self._refuse(visit, error)
         except StateError as error:
-            await visit.error(told(error))
+            await self._refuse(visit, told(error))
         except (ClientGone, asyncio.CancelledError):
             raise
         except Exception:  # noqa: BLE001 - the last layer: what escapes here becomes the host's error page
@@ -123,6 +125,11 @@ class Router:
             await visit.error(
                 GatewayError(f"The gateway failed. Its operator finds the cause in the log under {visit.id}.")
             )
+
+    async def _refuse(self, visit: Visit, error: GatewayError) -> None:
+        if visit.face is None and self._site.house.observers:
+            refused(self._site.house, error)
+        await visit.error(error)
 
     def _find(self, visit: Visit) -> Endpoint | None:
         """The endpoint of a visit, or None for a preflight that is answered already."""

@@ -68,6 +68,7 @@ class Asked:
         temperature: Sampling temperature.
         stop: Stop sequences.
         thinker: The upstream's model that thinks is asked in place of its usual one.
+        kept: The server keeps the conversation, and the client sends only what is new.
     """
 
     entries: tuple[Entry, ...]
@@ -80,16 +81,19 @@ class Asked:
     temperature: float | None = None
     stop: tuple[str, ...] = ()
     thinker: bool = False
+    kept: bool = False
 
     @property
     def features(self) -> frozenset[str]:
-        """What a client has to be able to ask for this: `json`, `stop`, `developer`, `silence` (a turn without words)
-        and `assistant_first` (the assistant opens the conversation).
+        """What a client has to be able to ask for this: `json`, `stop`, `kept`, `developer`, `silence` (a turn without
+        words), `assistant_first` (the assistant opens the conversation) and `pictured_result` (a tool gives a picture).
         """
         spoken = [one for one in self.entries if one.role not in ("system", "developer")]
         holds = {
             "json": self.json,
             "stop": bool(self.stop),
+            "kept": self.kept,
+            "pictured_result": any(one.role == "tool" and one.image is not None for one in self.entries),
             "developer": any(one.role == "developer" for one in self.entries),
             "silence": any(one.pieces and not any(one.pieces) for one in self.entries),
             "assistant_first": bool(spoken) and spoken[0].role == "assistant",
@@ -127,6 +131,7 @@ class Seen:
 
     Attributes:
         status: HTTP status; 0 when there was none.
+        id: The answer's own id.
         headers: Names in lower case.
         text: The answer's words; None for none.
         reasoning: Thought that is shown.
@@ -144,6 +149,7 @@ class Seen:
     """
 
     status: int = 0
+    id: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str | None = None
     reasoning: str | None = None

@@ -88,8 +88,9 @@ class Case:
             problems = self._judged(seen, self.scenario.expect, place.fake.calls[:])
             if (then := self.scenario.then) is not None and not problems:
                 before = len(place.fake.calls)
-                more = SURFACES[self.client].answered(seen, then.results, then.user)
-                seen = await self._ask(place, target, more)
+                asked = self.scenario.asked
+                more = SURFACES[self.client].answered(asked, seen, then.results, then.user)
+                seen = await self._ask(place, target, more, seen.id if asked.kept else "")
                 found = self._judged(seen, then.expect, place.fake.calls[before:])
                 problems = [f"second turn: {problem}" for problem in found]
         if problems:
@@ -108,11 +109,11 @@ class Case:
         if self.scenario.then is not None:
             fake.enqueue(self.scenario.then.step)
 
-    async def _ask(self, place: Place, target: Target, more: Sequence[dict[str, Any]] = ()) -> Seen:
+    async def _ask(self, place: Place, target: Target, more: Sequence[dict[str, Any]] = (), after: str = "") -> Seen:
         surface = SURFACES[self.client]
         asked = self.scenario.asked
-        model = self.upstream.model if not asked.thinker else self.upstream.thinker or self.upstream.model
-        body = surface.write(asked, target.naming(self.upstream, model), self.mode, more)
+        model = (self.upstream.thinks(self.client) if asked.thinker else None) or self.upstream.model
+        body = surface.write(asked, target.naming(self.upstream, model), self.mode, more, after)
         seen = Seen()
         pieces: list[bytes] = []
         broken = False

@@ -37,7 +37,7 @@ class Chat:
     """`POST /chat/completions`."""
 
     path = "/chat/completions"
-    cannot: frozenset[str] = frozenset()
+    cannot = frozenset({"kept", "pictured_result"})
 
     def headers(self, key: str) -> dict[str, str]:
         """What a client sends beside its body."""
@@ -45,8 +45,8 @@ class Chat:
 
     # Requests.
 
-    def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[Json] = ()) -> Json:
-        """The body of the request; `more` follows the conversation."""
+    def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[Json] = (), after: str = "") -> Json:
+        """The body of the request; `more` follows the conversation, which the server never keeps."""
         body: Json = {"model": model, "messages": [*(_message(one) for one in asked.entries), *more]}
         if mode == "stream":
             body |= {"stream": True, "stream_options": {"include_usage": True}}
@@ -71,7 +71,7 @@ class Chat:
             body["stop"] = list(asked.stop)
         return body
 
-    def answered(self, seen: Seen, results: Sequence[str], user: str) -> list[Json]:
+    def answered(self, asked: Asked, seen: Seen, results: Sequence[str], user: str) -> list[Json]:
         """The message that was seen, a tool message for each of its calls, and what the user says next."""
         called = zip(seen.calls, results, strict=False)
         tools = [{"role": "tool", "tool_call_id": one.id, "content": text} for one, text in called]

@@ -6,6 +6,7 @@ What does not live here: the grammar of its streams (`messages_stream.py`), send
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.matrix.asked import SeenCall
@@ -53,7 +54,7 @@ class Messages:
     path = "/messages"
     # No JSON without a schema, no developers; a conversation begins with the user, and every block of text says
     # something.
-    cannot = frozenset({"json", "developer", "assistant_first", "silence"})
+    cannot = frozenset({"json", "kept", "developer", "assistant_first", "silence"})
 
     def headers(self, key: str) -> dict[str, str]:
         """What a client sends beside its body."""
@@ -61,13 +62,13 @@ class Messages:
 
     # Requests.
 
-    def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[Json] = ()) -> Json:
-        """The body of the request; `more` follows the conversation."""
+    def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[Json] = (), after: str = "") -> Json:
+        """The body of the request; `more` follows the conversation, which the server never keeps."""
         body: Json = {"model": model, "max_tokens": asked.limit or _LIMIT}
-        systems = [one for one in asked.entries if one.role == "system"]
+        systems = list(takewhile(lambda one: one.role == "system", asked.entries))
         if systems:
             body["system"] = [{"type": "text", "text": one.text} for one in systems]
-        body["messages"] = [*_conversation(asked.entries), *more]
+        body["messages"] = [*_conversation(asked.entries[len(systems) :]), *more]
         if mode == "stream":
             body["stream"] = True
         if asked.tools:
@@ -86,7 +87,7 @@ class Messages:
             body["stop_sequences"] = list(asked.stop)
         return body
 
-    def answered(self, seen: Seen, results: Sequence[str], user: str) -> list[Json]:
+    def answered(self, asked: Asked, seen: Seen, results: Sequence[str], user: str) -> list[Json]:
         """The message that was seen, and one of the user: a result for each of its calls, and what is said next."""
         called = zip(seen.calls, results, strict=False)
         blocks = [{"type": "tool_result", "tool_use_id": one.id, "content": text} for one, text in called]
@@ -153,9 +154,7 @@ def _conversation(entries: Sequence[Entry]) -> list[Json]:
     """Messages of blocks; the results of one turn stand in one message, before what the user says then."""
     messages: list[Json] = []
     for entry in entries:
-        if entry.role == "system":
-            continue
-        role = "assistant" if entry.role == "assistant" else "user"
+        role = "user" if entry.role == "tool" else entry.role
         last = messages[-1]["content"] if messages else []
         if entry.role == "tool" and last and last[0]["type"] == "tool_result":
             last += _blocks(entry)
@@ -166,14 +165,15 @@ def _conversation(entries: Sequence[Entry]) -> list[Json]:
 
 def _blocks(entry: Entry) -> list[Json]:
     if entry.answers is not None:
-        said = {"content": entry.text} if entry.text else {}
+        said: Json = {"content": entry.text} if entry.text else {}
+        if entry.image is not None:
+            said = {"content": [{"type": "text", "text": entry.text}, _picture(entry.image)]}
         return [{"type": "tool_result", "tool_use_id": entry.answers, **said}]
     blocks: list[Json] = []
     if entry.image is not None:
-        source: Json = {"type": "base64", "media_type": "image/png", "data": entry.image}
-        blocks.append({"type": "image", "source": source})
+        blocks.append(_picture(entry.image))
     if entry.document is not None:
-        source = {"type": "base64", "media_type": "application/pdf", "data": entry.document}
+        source: Json = {"type": "base64", "media_type": "application/pdf", "data": entry.document}
         blocks.append({"type": "document", "source": source, "title": "report.pdf"})
     texts = entry.pieces or ((entry.text,) if entry.text else ())
     blocks += [{"type": "text", "text": text} for text in texts]
@@ -182,6 +182,10 @@ def _blocks(entry: Entry) -> list[Json]:
         for one in entry.calls
     ]
     return blocks
+
+
+def _picture(data: str) -> Json:
+    return {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": data}}
 
 
 def _arguments(given: Any) -> Json:

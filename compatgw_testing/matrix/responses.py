@@ -1,13 +1,13 @@
 """The client surface of OpenAI's Responses: writes requests, reads answers, notes what breaks its protocol.
 
 A client of this surface keeps its conversation itself (`store: false`) and sends back the items that
-it was given. What does not live here: the grammar of its streams (`responses_stream.py`), sending
-(`case.py`).
+it was given, or leaves both to the server. What does not live here: the grammar of its streams
+(`responses_stream.py`), sending (`case.py`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.matrix.reading import error, failed, whole_object
 from compatgw_testing.matrix.responses_stream import Stream, check_response, finished
@@ -32,14 +32,17 @@ class Responses:
 
     # Requests.
 
-    def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[Json] = ()) -> Json:
-        """The body of the request; `more` follows the conversation."""
+    def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[Json] = (), after: str = "") -> Json:
+        """The body of the request; `more` follows the conversation, which the server keeps up to `after`."""
         entries = list(asked.entries)
-        body: Json = {"model": model, "store": False}
+        body: Json = {"model": model, "store": asked.kept}
         # The first of several instructions stands apart, as SDKs and agents write it.
         if entries[0].role == "system":
             body["instructions"] = entries.pop(0).text
-        body["input"] = [*(item for one in entries for item in _items(one)), *more]
+        if after:
+            body |= {"previous_response_id": after, "input": list(more)}
+        else:
+            body["input"] = [*(item for one in entries for item in _items(one)), *more]
         if mode == "stream":
             body["stream"] = True
         if asked.tools:
@@ -62,11 +65,11 @@ class Responses:
             body["temperature"] = asked.temperature
         return body
 
-    def answered(self, seen: Seen, results: Sequence[str], user: str) -> list[Json]:
-        """The items that were seen, an output for each call, and what the user says next."""
+    def answered(self, asked: Asked, seen: Seen, results: Sequence[str], user: str) -> list[Json]:
+        """The items that were seen, unless the server keeps them; an output for each call; what the user says next."""
         called = zip(seen.calls, results, strict=False)
         outputs = [{"type": "function_call_output", "call_id": one.id, "output": text} for one, text in called]
-        return [*seen.kept, *outputs, *([{"role": "user", "content": user}] if user else [])]
+        return [*([] if asked.kept else seen.kept), *outputs, *([{"role": "user", "content": user}] if user else [])]
 
     # Answers.
 
@@ -99,12 +102,15 @@ class Responses:
 
 def _items(entry: Entry) -> list[Json]:
     if entry.answers is not None:
-        return [{"type": "function_call_output", "call_id": entry.answers, "output": entry.text}]
+        output: Any = entry.text
+        if entry.image is not None:
+            output = [{"type": "input_text", "text": entry.text}, _picture(entry.image)]
+        return [{"type": "function_call_output", "call_id": entry.answers, "output": output}]
     kind = "output_text" if entry.role == "assistant" else "input_text"
     texts = entry.pieces or ((entry.text,) if entry.text else ())
     parts: list[Json] = [{"type": kind, "text": text} for text in texts]
     if entry.image is not None:
-        parts.append({"type": "input_image", "image_url": f"data:image/png;base64,{entry.image}", "detail": "auto"})
+        parts.append(_picture(entry.image))
     if entry.document is not None:
         data = f"data:application/pdf;base64,{entry.document}"
         parts.append({"type": "input_file", "filename": "report.pdf", "file_data": data})
@@ -113,6 +119,10 @@ def _items(entry: Entry) -> list[Json]:
         {"type": "function_call", "call_id": one.id, "name": one.name, "arguments": one.text} for one in entry.calls
     ]
     return items
+
+
+def _picture(data: str) -> Json:
+    return {"type": "input_image", "image_url": f"data:image/png;base64,{data}", "detail": "auto"}
 
 
 def _tool(name: str, parameters: object) -> Json:

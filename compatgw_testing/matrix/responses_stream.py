@@ -310,7 +310,7 @@ def finished(response: Json, seen: Seen) -> None:
         if item.get("type") == "function_call":
             _called(item, seen)
     _said_in(output, seen)
-    seen.kept = output
+    seen.id, seen.kept = str(response.get("id")), output
     details: Any = response.get("incomplete_details") or {}
     if response.get("status") == "incomplete":
         seen.finish = _CUTS.get(details.get("reason"), str(details.get("reason")))

@@ -73,7 +73,7 @@ class Scenario:
             client: Name of the client surface.
             cannot: What the surface has no words for, as in `Asked.features`.
         """
-        gives = upstream.gives | ({"thinker"} if upstream.thinker is not None else set())
+        gives = upstream.gives | ({"thinker"} if upstream.thinks(client) is not None else set())
         played = self.needs <= gives and (not self.dialects or upstream.dialect in self.dialects)
         # Bytes are of one protocol; which one is called is the gateway's choice where an upstream speaks two.
         told = not (isinstance(self.step, Raw) and client in upstream.also)

@@ -31,10 +31,20 @@ class Surface(Protocol):
     def headers(self, key: str) -> dict[str, str]:
         """What a client sends beside its body: its key, and what the API wants to know."""
 
-    def write(self, asked: Asked, model: str, mode: Mode, more: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
-        """The body of the request; `more` follows the conversation, in the surface's own form."""
+    def write(
+        self, asked: Asked, model: str, mode: Mode, more: Sequence[dict[str, Any]] = (), after: str = ""
+    ) -> dict[str, Any]:
+        """The body of the request.
 
-    def answered(self, seen: Seen, results: Sequence[str], user: str) -> list[dict[str, Any]]:
+        Args:
+            asked: What is asked.
+            model: The model's name.
+            mode: Plain or streamed.
+            more: Follows the conversation, in the surface's own form.
+            after: Id of the answer up to which the server keeps the conversation, where it does.
+        """
+
+    def answered(self, asked: Asked, seen: Seen, results: Sequence[str], user: str) -> list[dict[str, Any]]:
         """What a client appends to its conversation: what it saw, a result for each call, what the user says next."""
 
     def read(self, seen: Seen, mode: Mode) -> Seen:

@@ -6,7 +6,7 @@ What does not live here: the fakes (`fakes/`), what is played on them (`scenario
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from compatgw_testing.fakes.anthropic import FakeAnthropic
 from compatgw_testing.fakes.base import Fake
@@ -32,9 +32,10 @@ class Upstream:
         dialect: What it speaks.
         model: The model that is asked.
         thinker: Its model that thinks; None where thought is never shown.
+        shown: Its model that shows its thought to one client surface alone, by the surface's name.
         gives: What it can do beside text: `tools`, `parallel` calls, `schema`, `json`, `image`, `document`, `cached`
             and `cache_write` counts, `reasoning` counts, `refusal`, a `required` call, `choice` of a tool,
-            `error_event` in a stream, `fragments` of tool calls.
+            `error_event` in a stream, `fragments` of tool calls, `sealed` thought, a `late_system` message.
         also: Client surfaces whose own protocol it speaks beside that of its dialect.
     """
 
@@ -42,8 +43,13 @@ class Upstream:
     dialect: str
     model: str
     thinker: str | None = None
+    shown: Mapping[str, str] = field(default_factory=dict)
     gives: frozenset[str]
     also: frozenset[str] = frozenset()
+
+    def thinks(self, client: str) -> str | None:
+        """Its model whose thought a client surface sees; None for none."""
+        return self.shown.get(client, self.thinker)
 
     def fake(self, seed: int | str) -> Fake:
         """A fresh fake of it."""
@@ -61,6 +67,7 @@ _ROWS = (
         name="openai",
         dialect="openai",
         model="gpt-4o",
+        shown={"responses": "gpt-5"},
         gives=_ALL | {"document", "reasoning", "refusal"},
         also=_RESPONSES,
     ),
@@ -69,7 +76,7 @@ _ROWS = (
         dialect="anthropic",
         model="claude-sonnet-4-5",
         thinker="claude-sonnet-4-5",
-        gives=_ALL - {"json"} | {"document", "cache_write", "refusal"},
+        gives=_ALL - {"json"} | {"document", "cache_write", "refusal", "sealed"},
     ),
     Upstream(
         name="gemini",
@@ -90,7 +97,7 @@ _ROWS = (
         dialect="bedrock",
         model="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
         thinker="us.anthropic.claude-sonnet-4-5-20250929-v1:0",
-        gives=_ALL - {"json"} | {"document", "cache_write"},
+        gives=_ALL - {"json"} | {"document", "cache_write", "sealed"},
     ),
     Upstream(
         name="azure",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from compatgw.assembly import deployments_of
+from compatgw.reaching import deployments_of
 from compatgw.config import ConfigError, load
 from compatgw.dialects.base import Outgoing
 from compatgw.providers.address import address, awake, key

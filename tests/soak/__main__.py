@@ -19,6 +19,7 @@ from tests.soak.disconnects import run_disconnects
 from tests.soak.gigabyte import run_gigabyte
 from tests.soak.kill import run_kill
 from tests.soak.limits import run_limits
+from tests.soak.mounts import run_mounts
 from tests.soak.outage import run_outage
 from tests.soak.revoke import run_revoke
 from tests.soak.rig import Options
@@ -37,6 +38,7 @@ RUNS: Mapping[str, Callable[[Verdict, Options], Coroutine[None, None, None]]] = 
         "disconnects": run_disconnects,
         "wall": run_wall,
         "gigabyte": run_gigabyte,
+        "mounts": run_mounts,
     }
 )
 
@@ -53,6 +55,9 @@ def parser() -> argparse.ArgumentParser:
     told.add_argument("--away", type=float, default=usual.away, help="seconds of an outage (default: %(default)s)")
     told.add_argument(
         "--disconnects", type=int, default=usual.disconnects, help="clients that leave (default: %(default)s)"
+    )
+    told.add_argument(
+        "--mounts", type=int, default=usual.mounts, help="gateways that come and go (default: %(default)s)"
     )
     told.add_argument("--logs", metavar="FOLDER", help="keep what the processes logged there")
     return told

@@ -39,7 +39,7 @@ class Options:
     Attributes:
         seconds: Of load. seed: Of what is random. seeds: How many of them `wallet` goes through.
         times: How often `kill` and `revoke` do it. away: Seconds for which `outage` takes a server away.
-        disconnects: How many clients leave in `disconnects`.
+        disconnects: How many clients leave in `disconnects`. mounts: How many gateways come and go in `mounts`.
         logs: A folder where the gateways' logs stay; None for one that goes.
     """
 
@@ -49,6 +49,7 @@ class Options:
     times: int = 20
     away: float = 10.0
     disconnects: int = 100_000
+    mounts: int = 1_000
     logs: str | None = None
 
 

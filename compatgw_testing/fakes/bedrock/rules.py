@@ -164,6 +164,7 @@ def check_request(body: Any, model: str, thoughts: Thoughts) -> None:
     """Raises Refused at the first thing in a request that the service would not take."""
     for violation in check(REQUEST, body):
         raise phrased(violation)
+    body = _present(body)
     _unions(body)
     _tools(body)
     _messages(body, thoughts)
@@ -188,6 +189,13 @@ def phrased(violation: Violation) -> Refused:
             return refuse(f"Value '{violation.got}' at '{where}' failed to satisfy enum value set: {violation.want}")
         case _:
             return refuse(f"Value at '{where}' failed to satisfy constraint: {violation.kind}, {violation.want}")
+
+
+def _present(value: Any) -> Any:
+    """`value` without members that are null: they count as absent."""
+    if isinstance(value, dict):
+        return {name: _present(inner) for name, inner in value.items() if inner is not None}
+    return [_present(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _unions(body: Json) -> None:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from compatgw_testing.matrix.asked import Asked, user
 from compatgw_testing.matrix.expect import BROKEN, RETRYABLE, Expect, Failed
-from compatgw_testing.matrix.scenario import Scenario
+from compatgw_testing.matrix.scenario import Scenario, Then
 from compatgw_testing.matrix.scenarios import wire
 from compatgw_testing.matrix.scenarios.answers import ASK_WEATHER, HELLO, PARALLEL, TOOLS, WEATHER
+from compatgw_testing.matrix.scenarios.requests import HEARD_RESULT
 from compatgw_testing.script import ToolCall, fault, reply, tool_calls
 
 if TYPE_CHECKING:
@@ -163,6 +164,80 @@ SCENARIOS = (
             finish="tool_calls",
         ),
         expect=_ONE,
+        needs=TOOLS,
+        dialects=OPENAI,
+        modes=STREAM,
+    ),
+    Scenario(
+        name="tools_interleaved",
+        says="Two calls whose fragments come in turns arrive whole, each with its own arguments.",
+        asked=ASK_WEATHER,
+        step=wire.openai(
+            {
+                **ROLE,
+                "tool_calls": [
+                    *wire.fragment("", index=0, id="call_1", name="get_weather")["tool_calls"],
+                    *wire.fragment("", index=1, id="call_2", name="get_weather")["tool_calls"],
+                ],
+            },
+            wire.fragment('{"city":', index=1),
+            wire.fragment('{"city":"Pa', index=0),
+            wire.fragment('"Rome"}', index=1),
+            wire.fragment('ris"}', index=0),
+            finish="tool_calls",
+        ),
+        expect=_TWO,
+        needs=PARALLEL,
+        dialects=OPENAI,
+        modes=STREAM,
+    ),
+    Scenario(
+        name="tool_odd_id",
+        says="A call whose id has other letters than some protocols allow can be answered.",
+        asked=ASK_WEATHER,
+        step=wire.openai(
+            ROLE, wire.fragment(PARIS_TEXT, id="functions.get_weather:0", name="get_weather"), finish="stop"
+        ),
+        expect=_ONE,
+        then=Then(
+            results=("21 degrees",),
+            step=reply("It has 21 degrees."),
+            expect=Expect(
+                text="It has 21 degrees.",
+                heard=HEARD_RESULT,
+            ),
+        ),
+        needs=TOOLS,
+        dialects=OPENAI,
+        modes=STREAM,
+    ),
+    Scenario(
+        name="text_after_tool",
+        says="Words on both sides of a tool call arrive, and so does the call.",
+        asked=ASK_WEATHER,
+        step=wire.openai(
+            {**ROLE, "content": "I look."},
+            wire.fragment(PARIS_TEXT, id="call_1", name="get_weather"),
+            {"content": " Done."},
+            finish="tool_calls",
+        ),
+        expect=Expect(text="I look. Done.", calls=(PARIS,), finish=("tool_calls",)),
+        needs=TOOLS,
+        dialects=OPENAI,
+        modes=STREAM,
+    ),
+    Scenario(
+        name="thought_twice",
+        says="Thought, words, thought again and a call arrive all.",
+        asked=ASK_WEATHER,
+        step=wire.openai(
+            {"role": "assistant", "reasoning_content": "Hm."},
+            {"content": "I look."},
+            {"reasoning_content": " Paris."},
+            wire.fragment(PARIS_TEXT, id="call_1", name="get_weather"),
+            finish="tool_calls",
+        ),
+        expect=Expect(text="I look.", reasoning="Hm. Paris.", calls=(PARIS,), finish=("tool_calls",)),
         needs=TOOLS,
         dialects=OPENAI,
         modes=STREAM,

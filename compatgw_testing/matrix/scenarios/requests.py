@@ -29,7 +29,7 @@ def heard(words: str, holds: Callable[[Request], bool]) -> Heard:
     return Heard(words, judged)
 
 
-def _sent(words: str, text: str) -> Heard:
+def sent(words: str, text: str) -> Heard:
     """Bytes that have to stand in the upstream's body."""
     return Heard(words, lambda call: text.encode() in call.raw)
 
@@ -81,6 +81,7 @@ _RICH = {
     "required": ["legs"],
     "additionalProperties": False,
 }
+_ORDERS = ("Be brief.", "Speak like a pirate.")
 _ONE_CALL = (
     Entry(role="user", text="The weather in Paris?"),
     Entry(role="assistant", calls=(ToolCall("get_weather", {"city": "Paris"}, "callaaa11"),)),
@@ -98,6 +99,22 @@ _TWO_CALLS = (
     ),
     Entry(role="tool", answers="callbbb22", text="Rome has 27 degrees"),
     Entry(role="tool", answers="callaaa11", text="Paris has 21 degrees"),
+)
+_LATE = Asked(
+    entries=(
+        Entry(role="system", text="Be brief."),
+        *user("My name is Ada."),
+        Entry(role="assistant", text="Hello Ada."),
+        *user("Who am I?"),
+        Entry(role="system", text="Speak like a pirate."),
+    )
+)
+_LATE_HEARD = Expect(
+    text="Fine.",
+    heard=(
+        heard("both texts", lambda one: all(any(it in said.text for said in one.messages) for it in _ORDERS)),
+        heard("the question", lambda one: any("Who am I?" in said.text for said in one.messages)),
+    ),
 )
 
 SCENARIOS = (
@@ -192,7 +209,7 @@ SCENARIOS = (
         expect=Expect(
             text="A red pixel.",
             heard=(
-                _sent("the picture's bytes", PIXEL),
+                sent("the picture's bytes", PIXEL),
                 heard("its type", lambda request: "image/png" in request.media),
                 heard("the question", lambda request: "What is it?" in request.user),
             ),
@@ -207,7 +224,7 @@ SCENARIOS = (
         expect=Expect(
             text="Nothing.",
             heard=(
-                _sent("the document's bytes", PAGE),
+                sent("the document's bytes", PAGE),
                 heard("its type", lambda request: "application/pdf" in request.media),
             ),
         ),
@@ -274,7 +291,7 @@ SCENARIOS = (
         says="A schema for the answer arrives.",
         asked=Asked(entries=user("Plan a trip."), schema=PLAN),
         step=improvise(),
-        expect=Expect(heard=(_sent("the schema's words", "legs"),)),
+        expect=Expect(heard=(sent("the schema's words", "legs"),)),
         needs=frozenset({"schema"}),
     ),
     Scenario(
@@ -298,7 +315,7 @@ SCENARIOS = (
         says="Stop sequences arrive.",
         asked=Asked(entries=user("Hello."), stop=("END", "###")),
         step=FINE,
-        expect=Expect(text="Fine.", heard=(_sent("END", '"END"'), _sent("###", '"###"'))),
+        expect=Expect(text="Fine.", heard=(sent("END", '"END"'), sent("###", '"###"'))),
     ),
     Scenario(
         name="two_questions",
@@ -367,6 +384,34 @@ SCENARIOS = (
         step=FINE,
         expect=Expect(text="Fine."),
         needs=TOOLS,
+    ),
+    Scenario(
+        name="tool_result_picture",
+        says="A picture that a tool gave arrives, and so do its words.",
+        asked=Asked(
+            entries=(*_ONE_CALL[:2], Entry(role="tool", answers="callaaa11", text="21, as shown", image=PIXEL)),
+            tools=(WEATHER,),
+        ),
+        step=FINE,
+        expect=Expect(text="Fine.", heard=(*HEARD_RESULT, sent("the picture's bytes", PIXEL))),
+        needs=TOOLS | {"image"},
+    ),
+    Scenario(
+        name="late_system",
+        says="Instructions in the middle of a conversation arrive.",
+        asked=_LATE,
+        step=FINE,
+        expect=_LATE_HEARD,
+        clients=("chat", "responses"),
+    ),
+    Scenario(
+        name="late_system_claude",
+        says="So it is with a client of Anthropic's API; only its newest models take that natively.",
+        asked=_LATE,
+        step=FINE,
+        expect=_LATE_HEARD,
+        clients=("messages",),
+        dialects=("openai", "gemini", "cohere", "bedrock"),
     ),
     Scenario(
         name="tool_schema",

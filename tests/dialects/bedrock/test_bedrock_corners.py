@@ -159,7 +159,8 @@ def test_a_call_that_begins_anew_is_another_one() -> None:
 @pytest.mark.parametrize("name", ["guardrailConfig", "serviceTier"])
 def test_the_vendors_own_members_win(name: str) -> None:
     """Over ours of the same end."""
-    assert sent(service_tier="flex", **{name: {"type": "priority"}})[name] == {"type": "priority"}
+    own: Any = {name: {"type": "priority"}}
+    assert sent(service_tier="flex", **own)[name] == own[name]
 
 
 @pytest.mark.parametrize("name", ["outputConfig", "additionalModelRequestFields"])
@@ -178,6 +179,7 @@ def test_the_dialect_says_what_is_fetched_there() -> None:
 
 def test_a_tool_without_a_type_in_its_schema_is_an_object() -> None:
     """Also where it may be nothing."""
-    for parameters in ({"properties": {}}, {"type": ["object", "null"]}, {"anyOf": [{"type": "object"}]}):
+    shapes: list[Any] = [{"properties": {}}, {"type": ["object", "null"]}, {"anyOf": [{"type": "object"}]}]
+    for parameters in shapes:
         config = sent(tools=[tool("a", parameters=parameters)])["toolConfig"]
         assert config["tools"][0]["toolSpec"]["inputSchema"]["json"]["type"] == "object"

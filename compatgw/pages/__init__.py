@@ -1,0 +1,1 @@
+"""Our own pages: documentation and status for whoever calls the gateway, and what all pages are made with."""

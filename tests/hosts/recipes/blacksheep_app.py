@@ -1,0 +1,16 @@
+"""BlackSheep."""
+
+from blacksheep import Application
+
+from compatgw import from_config
+
+gateway = from_config()
+blacksheep = Application()
+
+
+@blacksheep.router.get("/v1/hello")
+async def hello() -> dict[str, str]:
+    return {"hello": "world"}
+
+
+app = gateway.beside(blacksheep, "/ai")

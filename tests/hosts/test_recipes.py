@@ -1,0 +1,64 @@
+"""Every host that the README shows, as it shows it, under a real server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.hosts.stage import HOSTS, KEY, WAIT, Host, Upstream, load, missing, tried, write_recipe, write_settings
+
+PLACES = [
+    pytest.param(name, path, id=f"{name}{path}")
+    for name, host in HOSTS.items()
+    for path in (*(("/",) if host.root else ()), "/ai", "/a/b")
+]
+
+
+@pytest.fixture
+def serve_wsgi() -> Iterator[Callable[[Any], str]]:
+    """Starts a WSGI application under a server with threads; gives its origin."""
+    running: list[Any] = []
+
+    def start(app: Any) -> str:
+        from werkzeug.serving import make_server
+
+        server = make_server("127.0.0.1", 0, app, threaded=True)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.append(server)
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+def chosen(name: str) -> Host:
+    """A host that is installed."""
+    host = HOSTS[name]
+    if lacking := missing(host):
+        pytest.skip(f"{', '.join(lacking)} is not installed: pip install --group hosts")
+    return host
+
+
+@pytest.mark.parametrize(("name", "path"), PLACES)
+def test_a_mounted_gateway_is_all_there(
+    name: str, path: str, serve: Callable[..., str], serve_wsgi: Callable[[Any], str], tmp_path: Path
+) -> None:
+    """Plain, streamed, left, not found, failed and its own pages; and the host's routes beside it, even under /v1."""
+    host, upstream = chosen(name), Upstream()
+    # Behind a WSGI server nobody is told that a client left: what is sent to it finds no taker.
+    settings = write_settings(serve(upstream), tmp_path, timeouts={"send": 1.0})
+    module = load(write_recipe(host, path, tmp_path), settings)
+    origin = serve_wsgi(module.app) if host.wsgi else serve(module.app)
+    row = tried(origin + path.rstrip("/"), upstream)
+    print(f"{host.name:10} {'werkzeug' if host.wsgi else 'uvicorn':9} {path:5}", row)
+    assert set(row.values()) == {"ok"}
+    assert httpx.get(f"{origin}/v1/hello", timeout=WAIT).json() == {"hello": "world"}
+    assert httpx.get(f"{origin}/nowhere", headers=KEY, timeout=WAIT).status_code == 404
