@@ -11,11 +11,10 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.metadata import entry_points
 from ipaddress import ip_network
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from compatgw.admin.office import Office
@@ -117,7 +116,7 @@ class Means:
     ids: Callable[[], str]
     random: Callable[[], float]
     on_call: Callable[[Ended], Awaitable[None] | None] | None = None
-    guardrails: Mapping[str, Guardrail | Function] = MappingProxyType({})
+    guardrails: Mapping[str, Guardrail | Function] = field(default_factory=dict)
 
 
 def house_of(

@@ -207,6 +207,11 @@ def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str, log
     config = uvicorn.Config(
         _under(app, _clean(prefix)), log_level=log_level, access_log=False, lifespan="on", server_header=False
     )
+    if as_json:
+        # Its own handlers write for people.
+        for name in ("uvicorn", "uvicorn.error"):
+            logging.getLogger(name).handlers.clear()
+            logging.getLogger(name).propagate = True
     server = uvicorn.Server(config)
     server.run([listener])
     if not server.started:

@@ -224,9 +224,11 @@ def understood(reply: object, text: str, name: str) -> Verdict:
         )
     if reply.action not in _ACTIONS:
         raise Nonsense(f"The guardrail {name!r} returned an action that is none of {', '.join(_ACTIONS)}.")
-    if not isinstance(reply.text, str) or not isinstance(reply.reason, str):
+    texts: tuple[object, ...] = (reply.text, reply.reason)
+    if not all(isinstance(each, str) for each in texts):
         raise Nonsense(f"The guardrail {name!r} returned a Verdict whose text or reason is no str.")
-    if not isinstance(reply.categories, tuple) or not all(isinstance(each, str) for each in reply.categories):
+    categories: object = reply.categories
+    if not isinstance(categories, tuple) or not all(isinstance(each, str) for each in categories):
         raise Nonsense(f"The guardrail {name!r} returned a Verdict whose categories are no tuple of str.")
     if reply.action == "pass":
         return Verdict("pass", text, reply.categories, reply.reason)
@@ -256,7 +258,7 @@ class Own:
     def __post_init__(self) -> None:
         if not callable(self.function):
             raise Nonsense(f"The guardrail {self.name!r} is no function. Hand in one that takes a text and a Spot.")
-        if isinstance(self.window, bool) or not isinstance(self.window, int) or self.window < 0:
+        if type(self.window) is not int or self.window < 0:
             raise Nonsense(f"The window of the guardrail {self.name!r} must be a whole number of characters.")
 
     def open(self) -> Watch:

@@ -21,8 +21,16 @@ import orjson
 
 MOST_INVISIBLE = 64
 """More of them in a row separate what stands around them, so that nothing has to be held for ever."""
+NO_SPACES = (
+    "\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+    "\uff61-\uffdc\U00020000-\U0003ffff"
+)
+"""For a class of a pattern: letters of scripts that put no space between words, or none before what ends them."""
 
-_INVISIBLE = "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+_INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0"
+)
 _DASHES = "\u2010-\u2015\u2212\ufe58\ufe63\u30fc"
 _SPACES = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
 _DOTS = "\u2024\ufe52"

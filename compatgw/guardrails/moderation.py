@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from compatgw.guardrails.base import Checker, Direction, Kind, Nonsense, Spot, Verdict, Watch, Windows
-from compatgw.guardrails.folded import Folded
+from compatgw.guardrails.folded import NO_SPACES, Folded
 from compatgw.guardrails.window import Span, Window
 
 LONGEST_WORD = 64
@@ -28,7 +28,7 @@ LONGEST_GAP = 3
 _TOKEN = re.compile(r"(?<!\w)\w+")
 _SPOKEN: tuple[Kind, ...] = ("content", "refusal", "arguments", "result", "reasoning")
 # Words of these scripts stand inside sentences without spaces, so they are found anywhere.
-_NO_SPACES = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\uac00-\ud7ff\uf900-\ufaff\U00020000-\U0003ffff]")
+_UNSPACED = re.compile(f"[{NO_SPACES}]")
 _WILD = frozenset("*?[")
 
 
@@ -113,7 +113,7 @@ class Words:
         for category, words in categories.items():
             for word in words:
                 read = _read(word)
-                if _NO_SPACES.search(read) and not _WILD & set(read):
+                if _UNSPACED.search(read) and not _WILD & set(read):
                     inside.setdefault(read, category)
                     continue
                 phrase = _phrase(word, read, category)

@@ -15,6 +15,7 @@ from collections.abc import Set as AbstractSet
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import TYPE_CHECKING
 
+from compatgw.guardrails.folded import NO_SPACES
 from compatgw.guardrails.pii_numbers import LONGEST_NUMBER, cards, is_ssn
 from compatgw.guardrails.window import Span
 
@@ -26,12 +27,11 @@ LONGEST_DOMAIN = 253
 LONGEST_IP = 45
 
 # Letters of scripts that put no space between words would tie an address to the sentence around it.
-_NO_SPACES = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1100-\u11ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff\uff61-\uffdc\U00020000-\U0003ffff"
 _MARKS = "\u0300-\u036f"
-_LETTER = rf"[^\W\d_{_NO_SPACES}]"
+_LETTER = rf"[^\W\d_{NO_SPACES}]"
 # What may stand before the @, read backwards from there.
-_LOCAL = re.compile(rf"(?:[^\W{_NO_SPACES}]|[.%+\-'{_MARKS}]){{1,{LONGEST_LOCAL}}}+")
-_DOMAIN = re.compile(rf"(?:[^\W_{_NO_SPACES}]|[.\-{_MARKS}]){{1,{LONGEST_DOMAIN}}}+")
+_LOCAL = re.compile(rf"(?:[^\W{NO_SPACES}]|[.%+\-'{_MARKS}]){{1,{LONGEST_LOCAL}}}+")
+_DOMAIN = re.compile(rf"(?:[^\W_{NO_SPACES}]|[.\-{_MARKS}]){{1,{LONGEST_DOMAIN}}}+")
 _TOP = re.compile(rf"(?:xn--[0-9A-Za-z\-]{{2,59}}|(?:{_LETTER}|[{_MARKS}]){{2,63}}+)")
 
 _HINT = re.compile(r"[0-9@:]")
@@ -219,7 +219,7 @@ def _ssns(text: str, start: int, end: int) -> Iterator[Span]:
 
 # --- what stands around ----------------------------------------------------------------------
 
-_WORD = re.compile(rf"[^\W{_NO_SPACES}]")
+_WORD = re.compile(rf"[^\W{NO_SPACES}]")
 
 
 def _free(text: str, begin: int, end: int, *, phone: bool = False) -> bool:

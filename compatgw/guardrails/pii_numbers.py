@@ -58,9 +58,7 @@ def luhn(digits: str) -> bool:
 @lru_cache(maxsize=10_000)
 def lengths(first: str) -> frozenset[int]:
     """How many digits cards may have that begin with these four."""
-    return frozenset(
-        length for low, high, each in _ISSUERS if low <= first[: len(low)] <= high for length in each
-    )
+    return frozenset(length for low, high, each in _ISSUERS if low <= first[: len(low)] <= high for length in each)
 
 
 def cards(text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
@@ -236,7 +234,11 @@ class _Region:
             needed = bool(self._prefix) and rule.lstrip("(").startswith(self._prefix)
             leading = form.leading_digits_pattern[-1] if form.leading_digits_pattern else ""
             self._formats.append(
-                (re.compile(leading), re.compile(form.pattern or ""), needed and not form.national_prefix_optional_when_formatting)
+                (
+                    re.compile(leading),
+                    re.compile(form.pattern or ""),
+                    needed and not form.national_prefix_optional_when_formatting,
+                )
             )
 
     def read(self, digits: str) -> str:

@@ -2,8 +2,9 @@
 
 What may go out at once goes out in its own chunk. What was held goes out with the next piece of the same text,
 or in a chunk of its own ahead of the one that ends it: when the model turns to something else (from reasoning to
-content, to a tool call, to the next one), and before the finish reason. A chunk of which nothing is left is left
-out. Role, finish reason, usage and everything that is no text pass in their order.
+content, to a tool call, to the next one), and before the finish reason. So a text that another one interrupts is
+two texts to a guardrail. A chunk of which nothing is left is left out. Role, finish reason, usage and everything
+that is no text pass in their order.
 
 Log probabilities hold the text once more, so they wait for the end of their choice, and are left out if any of
 its text was changed.
@@ -103,9 +104,7 @@ class Relay:
             index = choice["index"]
             if index not in self._choices:
                 self._choices[index] = _Choice(self._chain)
-            held, changed = yield from self._choices[index].checked(
-                choice, json=self._json, reasoning=self._reasoning
-            )
+            held, changed = yield from self._choices[index].checked(choice, json=self._json, reasoning=self._reasoning)
             if held:
                 ahead.append(_row(index, held))
             if changed is not None:
@@ -305,4 +304,3 @@ def _together(all_of_them: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
             before = out.get(name)
             out[name] = [*before, *value] if isinstance(before, list) and isinstance(value, list) else (value or before)
     return out
-

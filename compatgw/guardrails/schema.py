@@ -40,7 +40,7 @@ _REFERENCES = ("$ref", "$dynamicRef")
 _APART = frozenset({"const", "enum", "default", "examples"})
 
 
-class TooMuch(Exception):  # noqa: N818 as in errors.py
+class TooMuch(Exception):
     """A check took more steps than it may."""
 
 
@@ -70,7 +70,9 @@ class Shape:
             Draft202012Validator.check_schema(schema)
         except BadSchema as error:
             where = _place(error.absolute_path, "the schema")
-            raise InvalidRequest(f"The JSON Schema is not valid at {where}: {_short(error.message)}.", param=param) from None
+            raise InvalidRequest(
+                f"The JSON Schema is not valid at {where}: {_short(error.message)}.", param=param
+            ) from None
         except RecursionError:
             raise InvalidRequest("The JSON Schema nests too deep. Flatten it.", param=param) from None
         self._schema = schema
@@ -107,16 +109,17 @@ class Shape:
         keywords["patternProperties"] = steps.counted(self._pattern_properties)
         keywords["additionalProperties"] = steps.counted(self._additional_properties)
         keywords["uniqueItems"] = steps.counted(_unique_items)
-        made = extend(Draft202012Validator, keywords)(self._schema, registry=Registry())
+        made: Any = extend(Draft202012Validator, keywords)  # type: ignore[no-untyped-call]  # its stubs forgot
         try:
-            for error in made.iter_errors(value):
+            for error in made(self._schema, registry=Registry()).iter_errors(value):
                 inner = best_match(error.context) if error.context else None
                 told = f"At {_place(error.absolute_path, 'the top level')}: {_short(error.message)}"
                 if inner is not None and not inner.context:
                     told += f" (nearest: at {_place(inner.absolute_path, 'the top level')}, {_short(inner.message)})"
                 yield f"{told}."
         except Unresolvable as error:
-            yield f"The answer cannot be checked: the schema refers to {_short(str(error.ref))}, which it does not have."
+            missing = _short(str(error.ref))
+            yield f"The answer cannot be checked: the schema refers to {missing}, which it does not have."
 
     # --- what a schema may hold --------------------------------------------------------------
 
@@ -130,7 +133,8 @@ class Shape:
             parts += 1
             if parts > MAX_SCHEMA_PARTS or depth > MAX_SCHEMA_DEPTH:
                 raise InvalidRequest(
-                    f"The JSON Schema has more than {MAX_SCHEMA_PARTS} parts or {MAX_SCHEMA_DEPTH} levels. Make it smaller.",
+                    f"The JSON Schema has more than {MAX_SCHEMA_PARTS} parts or {MAX_SCHEMA_DEPTH} levels. "
+                    "Make it smaller.",
                     param=param,
                 )
             if isinstance(value, list):
@@ -155,7 +159,8 @@ class Shape:
         for name in _REFERENCES:
             if isinstance(value.get(name), str) and not value[name].startswith("#"):
                 raise InvalidRequest(
-                    f"The JSON Schema refers to {_short(value[name])}. It may only refer to itself, as in '#/$defs/NAME'.",
+                    f"The JSON Schema refers to {_short(value[name])}. It may only refer to itself, "
+                    "as in '#/$defs/NAME'.",
                     param=param,
                 )
         if isinstance(value.get("pattern"), str):
@@ -166,7 +171,9 @@ class Shape:
 
     def _compile(self, pattern: str, param: str | None) -> None:
         try:
-            self._patterns[pattern] = SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
+            self._patterns[pattern] = SchemaValidator(
+                core_schema.str_schema(pattern=pattern, regex_engine="rust-regex")
+            )
         except SchemaError:
             raise InvalidRequest(
                 f"The JSON Schema has a pattern that is not served: {_short(pattern)}. Look-around and back "
@@ -189,20 +196,22 @@ class Shape:
         if isinstance(value, str) and not self._found(pattern, value):
             yield _error(f"{value[:64]!r} does not match {pattern!r}")
 
-    def _pattern_properties(self, validator: Any, patterns: Mapping[str, Any], value: Any, schema: Any) -> Iterator[Any]:
+    def _pattern_properties(
+        self, validator: Any, patterns: Mapping[str, Any], value: Any, schema: Any
+    ) -> Iterator[Any]:
         for pattern, below in patterns.items() if isinstance(value, dict) else ():
             for name, member in value.items():
                 if self._found(pattern, name):
                     yield from validator.descend(member, below, path=name, schema_path=pattern)
 
-    def _additional_properties(self, validator: Any, allowed: Any, value: Any, schema: Mapping[str, Any]) -> Iterator[Any]:
+    def _additional_properties(
+        self, validator: Any, allowed: Any, value: Any, schema: Mapping[str, Any]
+    ) -> Iterator[Any]:
         if not isinstance(value, dict):
             return
         named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
         extra = [
-            name
-            for name in value
-            if name not in named and not any(self._found(pattern, name) for pattern in patterns)
+            name for name in value if name not in named and not any(self._found(pattern, name) for pattern in patterns)
         ]
         if isinstance(allowed, dict):
             for name in extra:

@@ -127,9 +127,7 @@ def replaced(value: V, changes: Mapping[Path, str]) -> V:
 # --- one message -----------------------------------------------------------------------------
 
 
-def _message(
-    message: Mapping[str, Any], path: Path, *, reasoning: bool, direction: Any = "input"
-) -> Iterator[Slot]:
+def _message(message: Mapping[str, Any], path: Path, *, reasoning: bool, direction: Any = "input") -> Iterator[Slot]:
     role = message.get("role", "user")
     if reasoning:
         yield from _reasoned(message, path, Spot(direction, "reasoning", role))
@@ -190,7 +188,9 @@ def _thought(delta: Mapping[str, Any], index: int) -> Iterator[Piece]:
                 # Without a number it is no piece of anything, and is looked at alone.
                 key = ("reasoning_details", member, number if isinstance(number, int) else f"alone {place}")
                 path: Path = ("choices", index, "message", "reasoning_details", place, member)
-                yield Piece(text, key, ("reasoning_details", place, member), Spot("output", "reasoning", "assistant", path))
+                yield Piece(
+                    text, key, ("reasoning_details", place, member), Spot("output", "reasoning", "assistant", path)
+                )
 
 
 def _text(holder: Mapping[str, Any], member: str, path: Path, spot: Spot) -> Iterator[Slot]:

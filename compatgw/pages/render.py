@@ -139,7 +139,8 @@ def cookie(
         http_only: No script may read it.
         strict: Sent with no request that another site began.
     """
-    parts = [f"{name}={value}", f"Path={quote(visit.root, safe='/') or '/'}", f"SameSite={'Strict' if strict else 'Lax'}"]
+    site = "Strict" if strict else "Lax"
+    parts = [f"{name}={value}", f"Path={quote(visit.root, safe='/') or '/'}", f"SameSite={site}"]
     if age is not None:
         parts.append(f"Max-Age={age}")
     if visit.scope.get("scheme") == "https":

@@ -35,8 +35,8 @@ def variables_of(prompt: Prompt) -> tuple[str, ...]:
 
 def of_record(record: base.Prompt) -> Prompt:
     """A version as the ledger has it."""
-    body = orjson.loads(record.body)
-    given = [{"role": "system", "content": body}] if isinstance(body, str) else body
+    body: Any = orjson.loads(record.body)
+    given: Any = [{"role": "system", "content": body}] if isinstance(body, str) else body
     return Prompt(
         name=record.name,
         version=record.number,

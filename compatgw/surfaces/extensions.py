@@ -1,10 +1,8 @@
 """The gateway's own request members and headers, taken out of a request as one `CallOptions`.
 
 A member may stand at the top level of the body or inside one object `gateway` (also accepted
-under the name `cailos`); none of them ever reaches an upstream. A member that this version
-does not serve is refused: accepting a guardrail or a fallback without enforcing it would be
-worse than an error. `SERVED` lists those that are enforced; every member of `READY` is only
-a name in it away.
+under the name `cailos`); none of them ever reaches an upstream. What stands in that object and is
+no member of ours is refused: accepting a wish without meeting it would be worse than an error.
 
 What does not live here: what the options do (`flow/`, `policy/`).
 """
@@ -15,13 +13,12 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from compatgw.errors import InvalidRequest, UnsupportedParameter
+from compatgw.errors import InvalidRequest
 from compatgw.surfaces import guards
 from compatgw.surfaces.guards import NONE, Guards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from collections.abc import Set as AbstractSet
 
     from compatgw.dialects.base import Policy
 
@@ -30,16 +27,6 @@ Speed = Literal["fast", "moderate", "slow"]
 Strategy = Literal["weighted", "round-robin", "least-latency"]
 
 OBJECTS = ("gateway", "cailos")
-SERVED = frozenset(
-    {
-        "timeout", "fallback", "retries", "load_balance", "optimise", "optimize", "trust_level", "require_tools",
-        "require_vision", "require_streaming", "speed", "model_hints", "prompt_id", "prompt_version",
-        "prompt_variables", "guardrails",
-    }
-)  # fmt: skip
-"""Members that the flow enforces."""
-LATER: frozenset[str] = frozenset()
-"""Members that nothing reads yet."""
 # This word is also a member of upstreams' own requests: only the object claims it.
 OBJECT_ONLY = frozenset({"speed"})
 
@@ -125,15 +112,12 @@ class CallOptions:
 DEFAULT = CallOptions()
 
 
-def claim(body: dict[str, Any], served: AbstractSet[str] = SERVED) -> tuple[dict[str, Any], CallOptions]:
+def claim(body: dict[str, Any]) -> tuple[dict[str, Any], CallOptions]:
     """`body` without the gateway's members, and what those say.
 
-    Args:
-        served: Members that are enforced; others of ours are refused.
 
     Raises:
         InvalidRequest: A member has a wrong type or range, or is not one of ours.
-        UnsupportedParameter: A member that this version does not serve.
     """
     if TOP_LEVEL.isdisjoint(body) and OBJECTS[0] not in body and OBJECTS[1] not in body:
         return body, DEFAULT
@@ -151,7 +135,7 @@ def claim(body: dict[str, Any], served: AbstractSet[str] = SERVED) -> tuple[dict
     for name in sorted(found, key=_rank):
         param, value = found[name]
         if value is not None:
-            member, meant = _read(name, value, param, served)
+            member, meant = _read(name, value, param)
             if options.get(member, meant) != meant:
                 raise InvalidRequest(
                     f"'{param}' says something else than its other spelling. Send one of the two.", param=param
@@ -160,15 +144,11 @@ def claim(body: dict[str, Any], served: AbstractSet[str] = SERVED) -> tuple[dict
     return rest, replace(DEFAULT, **options)
 
 
-def _read(name: str, value: Any, param: str, served: AbstractSet[str]) -> tuple[str, Any]:
+def _read(name: str, value: Any, param: str) -> tuple[str, Any]:
     """Which member of the options `name` is, and what it says."""
     if name == "reasoning" and isinstance(value, dict):
         return "exclude_reasoning", _boolean(value.get("exclude", False), f"{param}.exclude")
     parser = _PARSERS.get(name)
-    if (parser is not None and name not in served) or name in LATER:
-        raise UnsupportedParameter(
-            f"'{param}' is not served by this version of the gateway. Leave it out.", param=param
-        )
     if parser is None:
         raise InvalidRequest(f"'{param}' is not a member that the gateway knows. Leave it out.", param=param)
     return _MEMBERS.get(name, name), parser(value, param)
@@ -368,11 +348,11 @@ _PARSERS: Mapping[str, Callable[[Any, str], Any]] = MappingProxyType(
 _MEMBERS: Mapping[str, str] = MappingProxyType({"optimize": "optimise"})
 _ORDER = tuple(_PARSERS)
 
-READY = frozenset(_PARSERS)
-"""Members that are understood; each is served once it stands in `SERVED`."""
-TOP_LEVEL = (READY | LATER) - OBJECT_ONLY
+MEMBERS = frozenset(_PARSERS)
+"""All members that are ours."""
+TOP_LEVEL = MEMBERS - OBJECT_ONLY
 """Members that are ours wherever they stand."""
 
 
 def _rank(name: str) -> tuple[int, str]:
-    return (_ORDER.index(name) if name in READY else len(_ORDER), name)
+    return (_ORDER.index(name) if name in MEMBERS else len(_ORDER), name)

@@ -184,7 +184,7 @@ def _escaped(value: str) -> str:
 
 def _number(value: Number) -> str:
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return format(value.normalize(), "f")
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
     return str(value)

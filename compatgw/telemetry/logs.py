@@ -70,7 +70,7 @@ class JsonFormatter(logging.Formatter):
         told.update(self._members)
         for name, value in vars(record).items():
             if name not in _OWN and name not in told:
-                told[name] = masked(value) if isinstance(value, str) else value
+                told[name] = _clean(value)
         return _written(told)
 
 
@@ -103,6 +103,14 @@ def _written(told: dict[str, Any]) -> str:
     except orjson.JSONEncodeError:
         # Half a character, a number beyond 64 bits, or something that nests without end.
         return orjson.dumps({name: _sound(_shown(value)) for name, value in told.items()}).decode()
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return masked(value)
+    if isinstance(value, dict):
+        return {name: _clean(each) for name, each in value.items()}
+    return [_clean(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def _shown(value: Any) -> str:

@@ -39,7 +39,12 @@ def place_of(scope: Mapping[str, Any]) -> Place | None:
             break
     route = route or "/"
     if not route.startswith("/"):
-        return None
+        # Litestar cuts the mount off by its length: the slash is gone at `/`, and a longer name's rest is left.
+        raw = scope.get("raw_path")
+        whole = unquote(raw.partition(b"?")[0].decode("latin-1")).rstrip("/") if isinstance(raw, bytes) else None
+        if whole not in (f"/{route}".rstrip("/"), f"{root}/{route}".rstrip("/")):
+            return None
+        route = f"/{route}"
     if route.startswith("//"):
         route = "/" + route.lstrip("/")
     if len(route) > 1 and route.endswith("/"):

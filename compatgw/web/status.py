@@ -12,7 +12,7 @@ from typing_extensions import NotRequired, TypedDict
 from compatgw.policy import breaker
 
 if TYPE_CHECKING:
-    from compatgw.flow.health import Seen
+    from compatgw.flow.health import Sighting
     from compatgw.web.site import Site
 
 Overall = Literal["up", "degraded", "down"]
@@ -101,7 +101,7 @@ def data_of(site: Site, *, named: bool) -> StatusData:
     return data
 
 
-def _upstream(seen: Seen, now: float) -> UpstreamStatus:
+def _upstream(seen: Sighting, now: float) -> UpstreamStatus:
     return {
         "name": seen.name,
         "model": seen.key.partition("/")[2],

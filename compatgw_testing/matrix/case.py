@@ -15,7 +15,7 @@ import httpx
 from compatgw_testing.matrix.asked import Seen
 from compatgw_testing.matrix.expect import Failed
 from compatgw_testing.matrix.scenarios import answers, failures, loops, regressions, requests
-from compatgw_testing.matrix.surfaces import SURFACES
+from compatgw_testing.matrix.surfaces import SURFACES, read
 from compatgw_testing.matrix.upstreams import UPSTREAMS
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Case:
         except httpx.TransportError:
             broken = True
         seen.raw = b"".join(pieces)
-        seen = surface.read(seen, self.mode)
+        seen = read(self.client, seen, self.mode)
         if broken and seen.ended != "error":
             seen.ended = "broken"
         return seen

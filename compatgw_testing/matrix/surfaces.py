@@ -48,7 +48,17 @@ class Surface(Protocol):
         """What a client appends to its conversation: what it saw, a result for each call, what the user says next."""
 
     def read(self, seen: Seen, mode: Mode) -> Seen:
-        """Fills in `seen` from its status, headers and raw body."""
+        """Fills in `seen` from its status, headers and raw body; may trip over shapes that no client could read."""
 
 
 SURFACES: Mapping[str, Surface] = {"chat": Chat(), "messages": Messages(), "responses": Responses()}
+
+
+def read(client: str, seen: Seen, mode: Mode) -> Seen:
+    """What a client surface sees: as its own `read`, and a shape that it cannot follow is one more problem."""
+    try:
+        return SURFACES[client].read(seen, mode)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as odd:
+        seen.problems.append(f"the answer has a shape that no client could read: {odd!r}")
+        seen.ended = "error" if seen.error is not None else "open"
+        return seen

@@ -22,7 +22,7 @@ PURE_IMPORTS = frozenset(
         "copy", "dataclasses", "datetime", "decimal", "difflib", "email.utils", "enum", "fnmatch", "fractions",
         "functools", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "jsonschema", "math", "mimetypes",
         "numbers", "operator", "orjson", "phonenumbers", "pydantic", "pydantic_core",
-        "python_multipart", "re", "statistics", "stdnum",
+        "python_multipart", "re", "referencing", "statistics", "stdnum",
         "string", "struct", "textwrap", "types", "typing", "typing_extensions", "unicodedata", "urllib.parse",
         "weakref", "zlib",
     }

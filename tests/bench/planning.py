@@ -27,7 +27,7 @@ from compatgw.policy.plan import Live, Question, Vitals, plan
 from compatgw.providers.catalogue import Catalogue, Model
 from compatgw.providers.prices import Prices
 from compatgw.state.base import Price
-from compatgw.surfaces.extensions import READY, claim
+from compatgw.surfaces.extensions import claim
 
 _PROVIDERS = 40
 _EACH = 50
@@ -108,7 +108,7 @@ def main() -> None:
     busy = Live(now=1e9, vitals=vitals, turn=0, random=random.Random(1).random)
 
     def ask(who: Any, body: Any, **wishes: Any) -> Question:
-        options = claim({"gateway": wishes}, READY)[1]
+        options = claim({"gateway": wishes})[1]
         return Question(model=body["model"], scope=None, caller=who, options=options, needs=needs(body, input_tokens(body)))
 
     filters = {"trust_level": 1, "require_tools": True, "require_vision": True, "model_hints": ["p5/m5-0"]}

@@ -20,7 +20,7 @@ from tests.cli.conftest import RING
 from tests.cli.looking import keys_of, statement
 from tests.cli.running import PROGRAM, Line, Terminal
 
-READING = (("teams", "list"), ("keys", "list"), ("plans", "list"), ("usage",), ("db", "show"))
+READING = (("teams", "list"), ("keys", "list"), ("plans", "list"), ("prompts", "list"), ("usage",), ("db", "show"))
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -31,6 +31,7 @@ def filled(sqlite_url: str) -> dict[str, str]:
     line.out("teams", "create", "Research & Development, Hồ Chí Minh [bold]", "--id", "research", "--wallet")
     line.out("wallet", "topup", "research", "1234.5")
     line.out("wallet", "correct", "research", "-0.123456789", "--note", "Charged [red]twice")
+    line.out("prompts", "add", "greet", "-", "--label", "production", stdin="[red]{{name}}\x1b[31m\u202e")
     now = time.time()
     add(
         sqlite_url,
@@ -73,6 +74,8 @@ LISTS = (
     ("teams", "list"),
     ("keys", "list"),
     ("plans", "list"),
+    ("prompts", "list"),
+    ("prompts", "show", "greet"),
     ("wallet", "show", "research"),
     ("wallet", "entries", "research"),
     ("usage",),
@@ -115,6 +118,8 @@ def test_json_is_what_the_management_api_answers(filled: dict[str, str]) -> None
         ("keys", "list"): "keys",
         ("keys", "show", "A1b2C3d4E5f6"): "keys/A1b2C3d4E5f6",
         ("plans", "list"): "plans",
+        ("prompts", "list"): "prompts",
+        ("prompts", "show", "greet"): "prompts/greet/production",
         ("wallet", "entries", "research"): "teams/research/wallet/entries",
         ("usage", "--by", "team", "--by", "model", "--since", "2026-01-01", "--until", "2126-01-01"): (
             "usage/totals?group=team,model&since=2026-01-01T00:00:00Z&until=2126-01-01T00:00:00Z"
@@ -131,7 +136,7 @@ def test_json_is_what_the_management_api_answers(filled: dict[str, str]) -> None
 def test_plain_columns_are_split_at_spaces(filled: dict[str, str]) -> None:
     """Every line has as many words as the head, whatever a model is called; free text comes last."""
     line = Line(**filled)
-    for args in (("keys", "list"), ("plans", "list"), ("usage", "--by", "model")):
+    for args in (("keys", "list"), ("plans", "list"), ("prompts", "list"), ("usage", "--by", "model")):
         head, *rows = line.out(*args).splitlines()
         assert rows
         assert {len(row.split()) for row in rows} == {len(head.split())}

@@ -4,7 +4,7 @@ What does not live here: what is asked (`test_doors.py`).
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import httpx
@@ -38,6 +38,34 @@ class Door(NamedTuple):
         return make(self.library, **options)
 
 
+def coming(parts: Iterable[bytes], sync: bool) -> Any:
+    """A request body that comes in parts, iterable or asynchronously so: libraries refuse what is both."""
+    return _Now(parts) if sync else _Later(parts)
+
+
+def _made(request: dict[str, Any], sync: bool) -> dict[str, Any]:
+    if isinstance(request.get("content"), list):
+        return {**request, "content": coming(request["content"], sync)}
+    return request
+
+
+class _Now:
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._parts)
+
+
+class _Later:
+    def __init__(self, parts: Iterable[bytes]) -> None:
+        self._parts = parts
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self._parts:
+            yield part
+
+
 DOORS = tuple(Door(library, sync) for library in LIBRARIES for sync in (False, True))
 
 
@@ -67,6 +95,7 @@ def ask(client: Any, method: str, path: str, **request: Any) -> Seen:
     """One request of a synchronous client, read as a stream."""
     module = LIBRARIES[type(client).__module__.partition(".")[0]]
     parts: list[bytes] = []
+    request = _made(request, sync=True)
     with client.stream(method, path, **request) as answer:
         try:
             parts.extend(answer.iter_raw())
@@ -80,6 +109,7 @@ async def ask_async(client: Any, method: str, path: str, **request: Any) -> Seen
     """The same of an asynchronous client."""
     module = LIBRARIES[type(client).__module__.partition(".")[0]]
     parts: list[bytes] = []
+    request = _made(request, sync=False)
     async with client.stream(method, path, **request) as answer:
         try:
             async for part in answer.aiter_raw():

@@ -1,6 +1,6 @@
 """Whatever is asked, a client in this process gets what one on a socket gets: status, headers, bytes, and how it ends."""
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -16,19 +16,11 @@ HI = [{"role": "user", "content": "Hi"}]
 CHAT = "/v1/chat/completions"
 
 
-class Long:
-    """A JSON body that comes in parts whose number is not said; for either kind of client."""
-
-    def __init__(self, body: Any, size: int = 7) -> None:
-        data = orjson.dumps(body)
-        self._parts = [data[at : at + size] for at in range(0, len(data), size)]
-
-    def __iter__(self) -> Iterator[bytes]:
-        return iter([*self._parts[:2], b"", *self._parts[2:]])
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for part in self:
-            yield part
+def long(body: Any, size: int = 7) -> list[bytes]:
+    """A JSON body that comes in parts, one of them empty."""
+    data = orjson.dumps(body)
+    parts = [data[at : at + size] for at in range(0, len(data), size)]
+    return [*parts[:2], b"", *parts[2:]]
 
 
 def chat(name: str, **members: Any) -> dict[str, Any]:
@@ -42,8 +34,8 @@ STREAMED = {"stream": True, "stream_options": {"include_usage": True}}
 ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
     **{f"chat {name}": ("POST", CHAT, chat(name)) for name in MODELS},
     **{f"stream {name}": ("POST", CHAT, chat(name, **STREAMED)) for name in MODELS},
-    "a body in parts": ("POST", CHAT, {"content": Long(chat("openai")["json"]), "headers": JSON}),
-    "a body in parts, streamed": ("POST", CHAT, {"content": Long(chat("gemini", stream=True)["json"]), "headers": JSON}),
+    "a body in parts": ("POST", CHAT, {"content": long(chat("openai")["json"]), "headers": JSON}),
+    "a body in parts, streamed": ("POST", CHAT, {"content": long(chat("gemini", stream=True)["json"]), "headers": JSON}),
     "messages": ("POST", "/v1/messages", chat("cohere", max_tokens=9)),
     "messages streamed": ("POST", "/v1/messages", chat("anthropic", max_tokens=9, stream=True)),
     "count tokens": ("POST", "/v1/messages/count_tokens", chat("anthropic")),
@@ -84,7 +76,7 @@ ASKED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "no such model": ("POST", CHAT, {"json": {"model": "nobody/x", "messages": HI}}),
     "a wrong member": ("POST", CHAT, chat("openai", temperature="warm")),
     "too large": ("POST", CHAT, {"content": b"x" * 200_001, "headers": JSON}),
-    "too large, in parts": ("POST", CHAT, {"content": Long("x" * 300_000, 50_000), "headers": JSON}),
+    "too large, in parts": ("POST", CHAT, {"content": long("x" * 300_000, 50_000), "headers": JSON}),
 }  # fmt: skip
 
 
@@ -113,9 +105,7 @@ def broken(what: str) -> Gateway:
     if what == "speech":
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
-            await send(
-                {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"audio/mpeg")]}
-            )
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"audio/mpeg")]})
             await send({"type": "http.response.body", "body": b"\xff\xfb" * 4096, "more_body": True})
             raise ConnectionResetError
 

@@ -9,8 +9,9 @@ import subprocess
 import sys
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,7 +25,7 @@ from compatgw.client import sync_client as sync_client_of
 from compatgw_testing import FakeOpenAI
 from compatgw_testing.harness import KEY, gateway_over
 from tests.canned import FINISH, ROLE, STREAM, WORD, Canned, ask, completion, gateway
-from tests.clients.doors import DOORS, LIBRARIES, Door
+from tests.clients.doors import DOORS, LIBRARIES, Door, coming
 from tests.gated import GatedUpstream, event
 
 HEAD = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
@@ -47,7 +48,7 @@ def over(door: Door, app: Any) -> Any:
 
 
 class Body:
-    """A request body of counted parts, for either kind of client.
+    """A request body of counted parts.
 
     Attributes:
         made: How many were asked for.
@@ -66,10 +67,6 @@ class Body:
             yield b"x" * self._size
         if self._then is not None:
             raise self._then
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for part in self:
-            yield part
 
 
 async def doing(door: Door, client: Any, work: Callable[[Any], Any]) -> Any:
@@ -100,7 +97,7 @@ async def test_a_request_body_is_taken_as_it_is_made(door: Door) -> None:
         await send(HEAD)
         await send(piece(b"%d" % got, more=False))
 
-    answer = await doing(door, over(door, app), lambda client: client.post("/", content=body))
+    answer = await doing(door, over(door, app), lambda client: client.post("/", content=coming(body, door.sync)))
     assert answer.content == b"50"
     assert max(ahead) <= 2
     assert len(body.threads) == 1
@@ -158,7 +155,9 @@ async def test_what_the_callers_own_body_raises_is_the_callers(door: Door) -> No
 
     oops = OSError("the disk is gone")
     with pytest.raises(OSError, match="the disk is gone") as caught:
-        await doing(door, over(door, app), lambda client: client.post("/", content=Body(3, then=oops)))
+        await doing(
+            door, over(door, app), lambda client: client.post("/", content=coming(Body(3, then=oops), door.sync))
+        )
     assert caught.value is oops
     assert told.get(timeout=5) in ("disconnect", "cancelled")
 
@@ -170,7 +169,9 @@ async def test_an_upload_that_is_refused_early_is_not_read_to_its_end(door: Door
     app = gateway(Canned(completion()), max_body=100_000)
     headers = {"content-type": "application/json"}
     client = door.client(app, api_key="k")
-    answer = await doing(door, client, lambda client: client.post(CHAT, content=body, headers=headers))
+    answer = await doing(
+        door, client, lambda client: client.post(CHAT, content=coming(body, door.sync), headers=headers)
+    )
     assert answer.status_code == 413
     assert body.made < 20
 
@@ -197,7 +198,7 @@ async def test_a_cancelled_call_is_cancelled_upstream(library: Any) -> None:
             over.set()
 
     async with client_of(app, library, None) as client:
-        task = asyncio.ensure_future(client.post("/", content=Body(10)))
+        task = asyncio.ensure_future(client.post("/", content=coming(Body(10), sync=False)))
         await began.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -256,7 +257,9 @@ async def test_a_timeout_of_the_caller_holds(door: Door) -> None:
     with pytest.raises(module.ReadTimeout):
         await doing(door, over(door, stalls), lambda client: client.get("/", timeout=0.02))
     with pytest.raises(module.WriteTimeout):
-        await doing(door, over(door, mute), lambda client: client.post("/", content=Body(9), timeout=0.02))
+        await doing(
+            door, over(door, mute), lambda client: client.post("/", content=coming(Body(9), door.sync), timeout=0.02)
+        )
 
 
 @pytest.mark.parametrize("door", DOORS, ids=str)
@@ -440,13 +443,13 @@ def test_a_client_that_is_forgotten_ends_its_thread(fake: FakeOpenAI) -> None:
 
 SCRIPT = """
 import sys
-from decimal import Decimal
+
 from compatgw import Gateway
 from tests.canned import Canned, ask, completion
 
 app = Gateway(
-    providers={"up": {"app": Canned(completion()), "auth": "none", "dialect": "openai"}}, keys=["k"], environ={},
-    state={"ledger": sys.argv[1], "upgrade": True},
+    providers={"up": {"app": Canned(completion()), "base_url": "http://upstream/v1", "auth": "none"}}, keys=["k"], environ={},
+    state={"ledger": sys.argv[1]},
 )
 client = app.sync_client(api_key="k")
 for _ in range(3):
@@ -461,7 +464,7 @@ def test_a_process_that_ends_without_closing_loses_nothing(tmp_path: Any) -> Non
     path = tmp_path / "ledger.db"
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, f"sqlite:///{path}"],
-        capture_output=True, text=True, timeout=40, cwd=os.getcwd(), env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True, text=True, timeout=40, cwd=Path.cwd(), env={**os.environ, "PYTHONPATH": str(Path.cwd())},
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     with sqlite3.connect(path) as database:

@@ -55,8 +55,8 @@ async def test_a_principal_is_held_to_what_it_may() -> None:
     """Models, scopes and limits, as when a host's `authenticate=` had given it."""
     app = gateway(Canned(completion()))
     for principal, status, code in (
-        (Principal(name="a", models=("other/*",)), 404, "model_not_found"),
-        (Principal(name="b", scopes=("embeddings",)), 403, "scope_required"),
+        (Principal(name="a", models=("other/*",)), 403, "model_not_allowed"),
+        (Principal(name="b", scopes=("embeddings",)), 403, "insufficient_scope"),
         (Principal(name="c", requests=1), 429, "rate_limit_exceeded"),
     ):
         async with app.client(principal=principal) as client:

@@ -18,7 +18,7 @@ from tests.state.making import Clock
 from tests.upstream.langfuse import PUBLIC, SECRET, FakeLangfuse
 
 MODEL = "up/m"
-GREET = {
+GREET: dict[str, Any] = {
     "greet": [
         {"text": "Be {{mood}}.", "version": 1, "labels": ["production"]},
         {

@@ -19,7 +19,7 @@ from compatgw.policy.access import Principal, caller_of_principal
 from compatgw.policy.limits import input_tokens
 from compatgw.policy.needs import needs
 from compatgw.policy.plan import Question, plan
-from compatgw.surfaces.extensions import READY, claim
+from compatgw.surfaces.extensions import MEMBERS, claim
 from tests.canned import Canned, ask
 from tests.flow.upstreams import BUSY, QUESTION, Turns, either, error_of, explained, post, several
 from tests.state.making import Clock
@@ -116,7 +116,7 @@ async def test_an_option_changes_who_is_called_wherever_it_stands(
 
     assert (before.headers["x-provider"] if before.status_code == 200 else "error") == without
     assert (got, world.called) == (expected, [expected])
-    assert not (READY | {"gateway", "cailos"}) & {name for body in world.sent for name in body}
+    assert not (MEMBERS | {"gateway", "cailos"}) & {name for body in world.sent for name in body}
 
 
 @pytest.mark.parametrize("via", ["http", "sdk"])

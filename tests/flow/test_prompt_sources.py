@@ -484,4 +484,5 @@ def test_a_langfuse_that_cannot_be_is_refused_when_the_gateway_is_made(own: Any,
 
 def test_names_of_the_configuration_may_be_what_calls_can_say() -> None:
     """Slashes, dots and letters of all scripts."""
-    assert house(good(), prompts={"team/greet.v2": {"text": "a"}, "chào": {"text": "b"}})
+    app = house(good(), prompts={"team/greet.v2": {"text": "a"}, "chào": {"text": "b"}})
+    assert sorted(app.settings.prompts) == ["chào", "team/greet.v2"]

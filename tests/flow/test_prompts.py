@@ -196,18 +196,18 @@ async def test_an_upstream_of_the_clients_own_protocol_gets_the_template_too() -
     upstream = Canned(orjson.dumps(CLAUDE))
     body = {"model": "anthropic/m", "max_tokens": 9, "messages": [HI], "system": "Mine."}
     app = native(upstream)
-    got = await send(app, {**body, **ADA}, "/v1/messages")
-    plain = await send(app, body, "/v1/messages")
-    assert (got.status_code, plain.status_code) == (200, 200), got.text
-    first, second = upstream.asked
-    assert (
-        [block["text"] for block in first["system"]] == ["You are Ada.", "Mine."]
-        if isinstance(first["system"], list)
-        else first["system"] == "You are Ada.\n\nMine."
-    )
-    assert [message["role"] for message in first["messages"]] == ["user", "assistant", "user"]
-    assert second["system"] == "Mine."
-    assert (got.json()["content"], plain.json()["content"]) == (CLAUDE["content"], CLAUDE["content"])
+    kind = {"prompt_id": "greet", "prompt_variables": {"mood": "kind"}}
+    got = [await send(app, {**body, **more}, "/v1/messages") for more in (kind, ADA, {})]
+    assert [each.status_code for each in got] == [200, 200, 200]
+    system, shots, plain = upstream.asked
+    assert [block["text"] for block in system["system"]] == ["Be kind.", "Mine."]
+    assert [message["role"] for message in system["messages"]] == ["user"]
+    # System text behind a turn stays behind it.
+    assert [block["text"] for block in shots["system"]] == ["You are Ada."]
+    assert [message["role"] for message in shots["messages"]] == ["user", "assistant", "user"]
+    assert "Mine." in str(shots["messages"][2])
+    assert plain == {**body, "model": "m"}
+    assert [each.json()["content"] for each in got] == [CLAUDE["content"]] * 3
 
 
 async def test_what_only_the_clients_protocol_knows_is_refused_with_a_template() -> None:

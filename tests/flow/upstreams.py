@@ -75,9 +75,8 @@ def several(upstreams: Mapping[str, Any], *, retries: int = 0, **settings: Any) 
     }
     return Gateway(
         providers=rows,
-        keys=["k"],
         environ={},
-        **{"retries": {"most": retries, "base": 0.001, "cap": 0.002}, **settings},
+        **{"keys": ["k"], "retries": {"most": retries, "base": 0.001, "cap": 0.002}, **settings},
     )
 
 

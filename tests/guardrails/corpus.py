@@ -40,7 +40,11 @@ def cases(count: int = 500, seed: int = 20261121) -> list[Case]:
         for kind in kinds:
             value = spelled(kind, locale, fake, draw)
             expected.append((kind, value))
-            space = draw.choice((" ", ": ", " (", '"', "\n")) if locale not in ("ja_JP", "zh_CN") else draw.choice(("", " ", "："))
+            space = (
+                draw.choice((" ", ": ", " (", '"', "\n"))
+                if locale not in ("ja_JP", "zh_CN")
+                else draw.choice(("", " ", "："))
+            )
             parts += [space, value, draw.choice((" ", ", ", ". ", ")", '"', "\n", "; ")), fake.sentence(nb_words=3)]
         made.append(Case("".join(parts), tuple(expected)))
     return made

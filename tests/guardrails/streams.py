@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from compatgw.guardrails.base import Ask, Checker, Guardrail, Spot, Steps, T, Verdict, settled
+from compatgw.guardrails.base import Action, Ask, Checker, Guardrail, Spot, Steps, T, Verdict, settled
 
 ANSWER = Spot("output", "content", "assistant")
 ARGUMENTS = Spot("output", "arguments", "assistant", json=True, tool="send")
@@ -23,7 +23,9 @@ def checker_of(guardrail: Guardrail, spot: Spot = ANSWER) -> Checker:
 
 def streamed(checker: Checker, pieces: Iterable[str]) -> Verdict:
     """What a checker that never asks makes of pieces: all that went out, and the strongest action."""
-    out, actions, categories = [], [], []
+    out: list[str] = []
+    actions: list[Action] = []
+    categories: list[str] = []
     for verdict in [*(checker.feed(piece) for piece in pieces), checker.finish()]:
         assert isinstance(verdict, Verdict)
         out.append(verdict.text)
@@ -31,7 +33,7 @@ def streamed(checker: Checker, pieces: Iterable[str]) -> Verdict:
         categories += verdict.categories
         if verdict.action == "block":
             return Verdict("block")
-    action = next((each for each in actions if each != "pass"), "pass")
+    action: Action = next((each for each in actions if each != "pass"), "pass")
     return Verdict(action, "".join(out), tuple(sorted(set(categories))))
 
 

@@ -76,7 +76,11 @@ def relayed(pipeline: Pipeline, chunks: Sequence[ChatChunk], reply: Any = lambda
 def restoring(*addresses: str) -> Pipeline:
     """A pipeline whose request held these addresses."""
     pipeline = Pipeline([Pii("restore")], [])
-    settled(pipeline.request(cast("ChatRequest", {"model": "m", "messages": [{"role": "user", "content": " ".join(addresses)}]})))
+    settled(
+        pipeline.request(
+            cast("ChatRequest", {"model": "m", "messages": [{"role": "user", "content": " ".join(addresses)}]})
+        )
+    )
     return pipeline
 
 
@@ -92,7 +96,7 @@ def test_every_text_of_a_request_is_looked_at_and_nothing_else() -> None:
 
     assert before == REQUEST
     assert [letter for letter in "abcdefghijklm" if f"{letter}@x.com" in told] == ["c", "f"]
-    assert orjson.loads(got["messages"][2]["tool_calls"][0]["function"]["arguments"]) == {"n": "[CREDIT_CARD_1]"}  # type: ignore[index,typeddict-item]  # an assistant's
+    assert orjson.loads(got["messages"][2]["tool_calls"][0]["function"]["arguments"]) == {"n": "[CREDIT_CARD_1]"}  # type: ignore[typeddict-item]  # an assistant's
     assert pipeline.status() == pipeline.status("input") == "pii:redact"
 
 
@@ -114,7 +118,9 @@ def test_replacing_shares_what_does_not_change() -> None:
 
 def test_a_block_names_the_guardrail_what_it_found_and_where() -> None:
     """400 `content_blocked` with the path of the text, without the text."""
-    request = cast("ChatRequest", {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "a@x.com"}]}]})
+    request = cast(
+        "ChatRequest", {"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "a@x.com"}]}]}
+    )
 
     with pytest.raises(Blocked) as caught:
         settled(Pipeline([Pii("block")], []).request(request))
@@ -140,7 +146,7 @@ def test_guardrails_run_in_their_order_and_each_sees_what_the_one_before_made() 
     answer = complete("Dear [EMAIL_1], ask b@x.com")
     got = answered(pipeline.completion(answer), run)
 
-    assert said["messages"][0]["content"] == "I am [EMAIL_1]"  # type: ignore[typeddict-item]  # a user's
+    assert said["messages"][0]["content"] == "I am [EMAIL_1]"
     assert seen == ["input:I am [EMAIL_1]", "output:Dear [EMAIL_1], ask [EMAIL_2]"]
     assert got["choices"][0]["message"]["content"] == "Dear a@x.com, ask [EMAIL_2]"
     assert pipeline.status() == "pii:redact,note:pass"
@@ -156,7 +162,9 @@ def complete(content: str | None, **more: Any) -> ChatCompletion:
     """A whole answer."""
     message = {"role": "assistant", "content": content, "refusal": None, **more}
     choice = {"index": 0, "message": message, "logprobs": {"content": [{"token": content}]}, "finish_reason": "stop"}
-    return cast("ChatCompletion", {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
+    return cast(
+        "ChatCompletion", {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
+    )
 
 
 # --- whole answers ---------------------------------------------------------------------------
@@ -172,7 +180,10 @@ def test_the_tokens_of_a_changed_text_do_not_tell_it() -> None:
 
 def test_content_that_was_asked_for_as_json_is_read_as_json() -> None:
     """A number in it becomes a string, and what is put back is escaped."""
-    request = cast("ChatRequest", {"model": "m", "messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"}})
+    request = cast(
+        "ChatRequest",
+        {"model": "m", "messages": [{"role": "user", "content": "x"}], "response_format": {"type": "json_object"}},
+    )
     pipeline = Pipeline([], [Pii()])
     settled(pipeline.request(request))
     got = settled(pipeline.completion(complete('{"a":"\\na@x.com","n":4111111111111111}')))
@@ -283,7 +294,43 @@ def test_without_output_guardrails_chunks_are_not_touched() -> None:
     assert settled(pipeline.finish()) == []
 
 
-TEXT = st.text(alphabet="ab1 @.[]_{}\":,\\+(x", max_size=30)
+def test_a_text_that_another_interrupts_is_two_texts() -> None:
+    """What the first part held goes out ahead of the other text, in the order in which the model said it."""
+    stream = [chunk({"content": "one"}), chunk({"reasoning": "two"}), chunk({"content": "three"}), chunk({}, "stop")]
+    out = relayed(Pipeline([], [Pii()]), stream)
+
+    assert [each["choices"][0]["delta"] for each in out] == [
+        {"content": "one"},
+        {"reasoning": "two"},
+        {"content": "three"},
+        {},
+    ]
+
+
+TEXT = st.lists(
+    st.sampled_from(
+        [
+            "a",
+            "B",
+            " ",
+            "@",
+            ".",
+            "a@b.co",
+            "[EMAIL_1]",
+            '"',
+            ":",
+            ",",
+            "\\",
+            "\\u0040",
+            "+49 30 123456",
+            "(",
+            "1.2.3.4",
+            "é",
+            "{",
+        ]
+    ),
+    max_size=8,
+).map("".join)
 CUTS = st.lists(st.integers(1, 6), min_size=1, max_size=12)
 
 
@@ -303,7 +350,7 @@ def streams(draw: st.DrawFn) -> list[ChatChunk]:
     rows: list[list[dict[str, Any]]] = []
     for _ in range(draw(st.integers(1, 3))):
         cuts = draw(CUTS)
-        row: list[dict[str, Any]] = [{"role": "assistant", "content": draw(st.sampled_from(["", None, "x"]))}]
+        row: list[dict[str, Any]] = [{"role": "assistant", "content": draw(st.sampled_from(["", None]))}]
         row += [{draw(st.sampled_from(["reasoning", "reasoning_content"])): each} for each in pieces(draw(TEXT), cuts)]
         row += [
             {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": each}]}
@@ -313,7 +360,13 @@ def streams(draw: st.DrawFn) -> list[ChatChunk]:
         row += [{"refusal": each} for each in pieces(draw(TEXT), cuts)]
         for number in range(draw(st.integers(0, 2))):
             opener = draw(st.sampled_from([{"arguments": ""}, {}, {"arguments": "{"}]))
-            row.append({"tool_calls": [{"index": number, "id": f"t{number}", "type": "function", "function": {"name": "f", **opener}}]})
+            row.append(
+                {
+                    "tool_calls": [
+                        {"index": number, "id": f"t{number}", "type": "function", "function": {"name": "f", **opener}}
+                    ]
+                }
+            )
             row += [call(each, number) for each in pieces(draw(TEXT), cuts)]
         row.append({})
         rows.append(row)
@@ -324,7 +377,9 @@ def streams(draw: st.DrawFn) -> list[ChatChunk]:
         logprobs = {"content": [{"token": delta["content"]}]} if delta.get("content") and draw(st.booleans()) else None
         out.append(chunk(delta, None if rows[index] else "stop", index, logprobs))
     if draw(st.booleans()):
-        out.append(cast("ChatChunk", head(choices=[], usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3})))
+        out.append(
+            cast("ChatChunk", head(choices=[], usage={"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}))
+        )
     return out
 
 
@@ -337,7 +392,9 @@ NOTHING = [
 
 @given(streams(), st.lists(st.sampled_from(NOTHING), min_size=1, max_size=3, unique_by=id))
 @settings(max_examples=150, deadline=None)
-def test_a_stream_that_nothing_changes_assembles_to_the_same_answer(stream: list[ChatChunk], rails: list[Guardrail]) -> None:
+def test_a_stream_that_nothing_changes_assembles_to_the_same_answer(
+    stream: list[ChatChunk], rails: list[Guardrail]
+) -> None:
     """Whatever is held and in whichever pieces it goes out; and its chunks are not changed in place."""
     before = copy.deepcopy(stream)
     out = relayed(Pipeline([], rails), stream, run)
@@ -349,7 +406,12 @@ def test_a_stream_that_nothing_changes_assembles_to_the_same_answer(stream: list
             assert choice["delta"] or choice["finish_reason"]
 
 
-@given(streams(), st.lists(st.sampled_from([Pii(), Pii("restore"), Own("up", lambda text, spot: text.upper())]), min_size=1, max_size=2))
+@given(
+    streams(),
+    st.lists(
+        st.sampled_from([Pii(), Pii("restore"), Own("up", lambda text, spot: text.upper())]), min_size=1, max_size=2
+    ),
+)
 @settings(max_examples=150, deadline=None)
 def test_a_stream_becomes_what_the_whole_answer_becomes(stream: list[ChatChunk], rails: list[Guardrail]) -> None:
     """Each text of the one is that text of the other."""

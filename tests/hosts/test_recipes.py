@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import httpx
@@ -20,23 +22,29 @@ PLACES = [
 
 
 @pytest.fixture
-def serve_wsgi() -> Iterator[Callable[[Any], str]]:
+def serve_wsgi() -> Iterator[Callable[[ModuleType], str]]:
     """Starts a WSGI application under a server with threads; gives its origin."""
-    running: list[Any] = []
+    running: list[tuple[Any, ModuleType]] = []
 
-    def start(app: Any) -> str:
+    def start(module: ModuleType) -> str:
         from werkzeug.serving import make_server
+
+        app = module.app
 
         server = make_server("127.0.0.1", 0, app, threaded=True)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        running.append(server)
+        running.append((server, module))
         return f"http://127.0.0.1:{server.server_port}"
 
     yield start
-    for server in running:
+    for server, module in running:
         server.shutdown()
         server.server_close()
+        # Nobody ends the loop of a2wsgi, in its thread.
+        for middleware in module.app.mounts.values():
+            asyncio.run_coroutine_threadsafe(module.gateway.aclose(), middleware.loop).result(WAIT)
+            middleware.loop.call_soon_threadsafe(middleware.loop.stop)
 
 
 def chosen(name: str) -> Host:
@@ -49,15 +57,15 @@ def chosen(name: str) -> Host:
 
 @pytest.mark.parametrize(("name", "path"), PLACES)
 def test_a_mounted_gateway_is_all_there(
-    name: str, path: str, serve: Callable[..., str], serve_wsgi: Callable[[Any], str], tmp_path: Path
+    name: str, path: str, serve: Callable[..., str], serve_wsgi: Callable[[ModuleType], str], tmp_path: Path
 ) -> None:
     """Plain, streamed, left, not found, failed and its own pages; and the host's routes beside it, even under /v1."""
     host, upstream = chosen(name), Upstream()
     # Behind a WSGI server nobody is told that a client left: what is sent to it finds no taker.
     settings = write_settings(serve(upstream), tmp_path, timeouts={"send": 1.0})
     module = load(write_recipe(host, path, tmp_path), settings)
-    origin = serve_wsgi(module.app) if host.wsgi else serve(module.app)
-    row = tried(origin + path.rstrip("/"), upstream)
+    origin = serve_wsgi(module) if host.wsgi else serve(module.app)
+    row = tried(origin + path.rstrip("/"), upstream, wsgi=host.wsgi)
     print(f"{host.name:10} {'werkzeug' if host.wsgi else 'uvicorn':9} {path:5}", row)
     assert set(row.values()) == {"ok"}
     assert httpx.get(f"{origin}/v1/hello", timeout=WAIT).json() == {"hello": "world"}

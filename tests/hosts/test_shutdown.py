@@ -20,7 +20,7 @@ import pytest
 
 from compatgw import Ended, Gateway
 from compatgw.web.visits import server_here
-from tests.canned import ROLE, STREAM, WORD, Canned, ask, gateway
+from tests.canned import DONE, FINISH, ROLE, STREAM, WORD, Canned, ask, gateway
 from tests.hosts.stage import BODY, HOSTS, KEY, WAIT, Upstream, environment, write_recipe, write_settings
 
 ROOT = Path(__file__).parents[2]
@@ -176,7 +176,7 @@ async def test_a_server_that_cancels_gets_its_way_after_a_last_word() -> None:
 
 async def test_closing_waits_for_what_ends_by_itself() -> None:
     """As long as there is time."""
-    app = gateway(Canned([ROLE, WORD, b"data: [DONE]\n\n"], kind=STREAM), shutdown_grace=30.0)
+    app = gateway(Canned([ROLE, WORD, FINISH, DONE], kind=STREAM), shutdown_grace=30.0)
     heard = Heard(app, ask(stream=True))
     await asyncio.sleep(0)
     await app.aclose()

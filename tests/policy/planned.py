@@ -19,7 +19,7 @@ from compatgw.policy.plan import LeftOut, Live, Plan, Question, Vitals, survey
 from compatgw.providers.catalogue import Catalogue, Model
 from compatgw.providers.prices import Prices
 from compatgw.state.base import Price
-from compatgw.surfaces.extensions import READY, claim
+from compatgw.surfaces.extensions import claim
 
 NOW = 1_000_000.0
 PLAIN = Quirks()
@@ -79,7 +79,7 @@ def ask(
         model=name,
         scope=scope,
         caller=who or caller(),
-        options=claim({"gateway": members}, READY)[1],
+        options=claim({"gateway": members})[1],
         needs=needs or Needs(input=10, least=3),
         unsupported=unsupported,
         vision_helper=vision_helper,

@@ -80,8 +80,16 @@ class Got:
     back: list[Any] = field(default_factory=list)
 
 
+class Broke(Exception):
+    """The accumulator of Responses does not raise for a response that failed; its last event tells."""
+
+
 class Door(Protocol):
     """A way in."""
+
+    @property
+    def streams(self) -> bool:
+        """The accumulator of a stream is asked for the answer."""
 
     async def ask(self, app: Any, model: str, ask: Ask) -> Got:
         """Asks through the SDK."""
@@ -207,6 +215,8 @@ class Responses:
     @staticmethod
     async def _accumulated(stream: Any) -> Any:
         events = [event async for event in stream]
+        if events[-1].type in ("response.failed", "error"):
+            raise Broke(events[-1].to_json())
         words = "".join(event.delta for event in events if event.type == "response.output_text.delta")
         # The accumulator gives only what is complete; of the rest the last event tells.
         cut = events[-1].type == "response.incomplete"

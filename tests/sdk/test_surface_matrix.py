@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+import anthropic
+import openai
 import pytest
 from pydantic import BaseModel
 
-from compatgw_testing import Fake, Usage, refuse, reply, tool_calls
+from compatgw_testing import Fake, Usage, fail, fault, refuse, reply, tool_calls
 from compatgw_testing.matrix import UPSTREAMS, Upstream
 from compatgw_testing.specimens import PIXEL
-from tests.sdk.surface_doors import DOORS, Ask, Door
+from tests.sdk.surface_doors import DOORS, Ask, Broke, Door
 from tests.testing.matrix.gateways import make
 
 WEATHER = (
@@ -238,3 +240,84 @@ def _thought_was_sent_back(scene: Scene) -> None:
         assert b"encrypted_content" in raw
     else:
         assert "I have to look." in [one.reasoning for one in request.messages]
+
+
+# What went wrong at the upstream, and what an SDK raises.
+FAILURES = {
+    "context_length": (openai.BadRequestError, anthropic.BadRequestError),
+    "rate_limit": (openai.RateLimitError, anthropic.RateLimitError),
+    "model": (openai.NotFoundError, anthropic.NotFoundError),
+    "overloaded": (openai.InternalServerError, anthropic.InternalServerError),
+    "key": (openai.InternalServerError, anthropic.InternalServerError),
+}
+
+
+@pytest.mark.parametrize("failure", list(FAILURES))
+async def test_failures_are_the_sdks_own(scene: Scene, failure: str) -> None:
+    """A failure is the SDK's own exception, and names the call; a prompt that is too long can be told from others."""
+    scene.fake.always(fail(failure))
+
+    with pytest.raises(FAILURES[failure]) as caught:
+        await scene.door.ask(scene.app, scene.model(), Ask(text="Hello."))
+
+    error: Any = caught.value
+    assert error.request_id is not None
+    assert error.request_id.startswith("req_")
+    assert scene.fake.api_key not in str(error.body)
+    if failure == "context_length":
+        inside = error.body.get("error", error.body)
+        assert inside["code"] == "context_length_exceeded"
+        if scene.way.startswith("messages"):
+            # By these words Claude Code knows that it has to make its history shorter.
+            assert inside["message"].startswith("prompt is too long")
+
+
+LONG = reply("One two three four five six seven eight.")
+BREAKS = {
+    "cut": fault(LONG, cut_after=5),
+    "truncated": fault(LONG, truncate_after=5),
+    "truncated_at_the_end": fault(LONG, truncated=True),
+    "garbage": fault(LONG, garbage_after=5),
+}
+
+
+@pytest.mark.parametrize("way", list(BREAKS))
+@pytest.mark.parametrize("scene", [name for name, door in DOORS.items() if door.streams], indirect=True)
+async def test_a_stream_that_breaks_is_no_answer(scene: Scene, way: str) -> None:
+    """No accumulator takes what had come for the whole."""
+    scene.fake.always(BREAKS[way])
+
+    with pytest.raises((openai.APIError, anthropic.APIError, Broke)) as caught:
+        await scene.door.ask(scene.app, scene.model(), Ask(text="Hello."))
+
+    assert scene.upstream.name in str(caught.value)
+
+
+# Two more that are strict about what they are sent: ids of nine letters, thought that has to come back.
+OTHERS = ("openai", "anthropic", "gemini", "cohere", "bedrock", "mistral", "deepseek")
+
+
+@pytest.mark.parametrize("other", OTHERS)
+async def test_another_vendor_goes_on(scene: Scene, other: str) -> None:
+    """A conversation with thought and calls that one vendor began is taken by another, who may not read the thought."""
+    if other == scene.upstream.name:
+        pytest.skip("the same vendor")
+    next_one = UPSTREAMS[other]
+    fake = next_one.fake(other)
+    app = make({scene.upstream.name: scene.fake, other: fake})
+    thinker = THINKERS.get(scene.upstream.name) or (NATIVE_THINKER if scene.native else None)
+    scene.fake.enqueue(tool_calls(PARIS, ROME, **({"reasoning": "I have to look."} if thinker else {})))
+    fake.enqueue(reply("21 and 27."))
+    ask = Ask(text="The weather in Paris and Rome?", tool=WEATHER, thinks=thinker is not None)
+
+    first = await scene.door.ask(app, scene.model(thinker), ask)
+    before = scene.door.results(first, ["Paris: 21 degrees", "Rome: 27 degrees"])
+    thinks = next_one.thinks(scene.way.partition("-")[0])
+    asked = replace(ask, text="", before=before, thinks=thinks is not None)
+    got = await scene.door.ask(app, f"{other}/{thinks or next_one.model}", asked)
+
+    assert (got.text, got.finish) == ("21 and 27.", "stop")
+    request = fake.calls[-1].request
+    assert request is not None
+    results = [one.text for one in request.messages if one.role == "tool"]
+    assert [("21" in one, "27" in one) for one in results] == [(True, False), (False, True)]

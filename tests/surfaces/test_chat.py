@@ -168,8 +168,8 @@ def test_both_forms_of_a_file_are_taken() -> None:
         ({"gateway": {"timeout": 0}}, "gateway.timeout", "invalid_value"),
         ({"gateway": 5}, "gateway", "invalid_type"),
         ({"cailos": {"colour": 1}}, "cailos.colour", "invalid_value"),
-        ({"guardrails": {"input": ["pii"]}}, "guardrails", "unsupported_parameter"),
-        ({"cailos": {"prompt_id": "p"}}, "cailos.prompt_id", "unsupported_parameter"),
+        ({"guardrails": {"input": [7]}}, "guardrails.input[0]", "invalid_type"),
+        ({"cailos": {"prompt_id": 7}}, "cailos.prompt_id", "invalid_type"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_named_by_its_path(members: dict[str, Any], param: str, code: str) -> None:

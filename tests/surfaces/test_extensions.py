@@ -7,20 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compatgw.errors import InvalidRequest, UnsupportedParameter
+from compatgw.errors import InvalidRequest
 from compatgw.surfaces.extensions import (
     DEFAULT,
-    LATER,
+    MEMBERS,
     OBJECT_ONLY,
     OBJECTS,
-    READY,
-    SERVED,
     CallOptions,
     LoadBalance,
     Share,
     claim,
     from_headers,
 )
+from compatgw.surfaces.guards import Guard, Guards
 
 # One valid value of each member, and what it becomes.
 VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -45,55 +44,35 @@ VALUES: dict[str, tuple[Any, dict[str, Any]]] = {
         {"a": "x", "n": 1, "f": 0.5, "b": True, "é": "{{a}}"},
         {"prompt_variables": (("a", "x"), ("n", "1"), ("f", "0.5"), ("b", "true"), ("é", "{{a}}"))},
     ),
+    "guardrails": (
+        {"input": ["pii"], "output": [{"name": "mine", "threshold": 0.5}]},
+        {"guardrails": Guards((Guard("pii"),), (Guard("mine", threshold=0.5),))},
+    ),
 }  # fmt: skip
 
 
 def options(**members: Any) -> CallOptions:
     """What `members` mean inside the object, with every member served."""
-    return claim({"gateway": members}, READY)[1]
+    return claim({"gateway": members})[1]
 
 
 def test_every_member_that_is_understood_has_a_value_here() -> None:
     """So that the tests below leave none out."""
-    assert set(VALUES) == READY
+    assert set(VALUES) == MEMBERS
 
 
-def test_only_what_the_flow_enforces_is_served() -> None:
-    """A member that is served is understood, and one for later is not."""
-    assert SERVED <= READY
-    assert not SERVED & LATER
-    assert not READY & LATER
-
-
-@pytest.mark.parametrize("name", sorted(READY))
+@pytest.mark.parametrize("name", sorted(MEMBERS))
 @pytest.mark.parametrize("holder", [None, *OBJECTS])
 def test_a_member_is_taken_wherever_it_may_stand(name: str, holder: str | None) -> None:
     """At the top level or in either object; it leaves the request, and everything else stays."""
     value, meant = VALUES[name]
     body = {"model": "m", **({name: value} if holder is None else {holder: {name: value}})}
-    rest, found = claim(body, READY)
+    rest, found = claim(body)
     if holder is None and name in OBJECT_ONLY:
         assert (rest, found) == (body, DEFAULT)
         return
     assert rest == {"model": "m"}
     assert found == CallOptions(**meant)
-
-
-@pytest.mark.parametrize("name", sorted(READY - SERVED | LATER))
-def test_a_member_that_is_not_served_is_refused(name: str) -> None:
-    """Accepting it and doing nothing would be worse; null asks for nothing."""
-    with pytest.raises(UnsupportedParameter) as caught:
-        claim({"gateway": {name: VALUES.get(name, ("x", {}))[0]}})
-    assert (caught.value.param, caught.value.code) == (f"gateway.{name}", "unsupported_parameter")
-    assert claim({"gateway": {name: None}})[1] == DEFAULT
-
-
-@pytest.mark.parametrize("name", sorted(LATER))
-def test_a_member_for_later_is_refused_even_at_the_top_level(name: str) -> None:
-    """It is ours, so no upstream gets it."""
-    with pytest.raises(UnsupportedParameter) as caught:
-        claim({name: "x"}, READY | LATER)
-    assert caught.value.param == name
 
 
 @pytest.mark.parametrize(
@@ -173,7 +152,7 @@ def test_what_is_wrong_is_named_by_its_path(members: dict[str, Any], param: str,
 def test_at_the_top_level_the_path_has_no_object() -> None:
     """It is the path in the body as it was sent."""
     with pytest.raises(InvalidRequest) as caught:
-        claim({"load_balance": {"strategy": "weighted", "models": [{"model": "a", "weight": math.inf}]}}, READY)
+        claim({"load_balance": {"strategy": "weighted", "models": [{"model": "a", "weight": math.inf}]}})
     assert caught.value.param == "load_balance.models[0].weight"
 
 
@@ -191,13 +170,13 @@ def test_the_first_thing_wrong_is_the_same_whatever_the_order() -> None:
 def test_what_holds_members_must_be_an_object(holder: str) -> None:
     """Under either name."""
     with pytest.raises(InvalidRequest) as caught:
-        claim({holder: ["retries"]}, READY)
+        claim({holder: ["retries"]})
     assert (caught.value.param, caught.value.code) == (holder, "invalid_type")
 
 
 def test_the_object_wins_over_the_top_level() -> None:
     """It is the more deliberate of the two."""
-    assert claim({"retries": 1, "cailos": {"retries": 3}}, READY)[1].retries == 3
+    assert claim({"retries": 1, "cailos": {"retries": 3}})[1].retries == 3
 
 
 def test_load_balance_without_models_spreads_over_the_model_that_was_asked_for() -> None:
@@ -223,7 +202,7 @@ def test_reasoning_is_left_out_on_request() -> None:
     assert options(reasoning={"exclude": True}).exclude_reasoning
     assert not options(reasoning={}).exclude_reasoning
     body = {"reasoning": {"exclude": True}}
-    assert claim(body, READY) == (body, DEFAULT)
+    assert claim(body) == (body, DEFAULT)
 
 
 def test_a_header_changes_the_policy_alone() -> None:
@@ -246,8 +225,8 @@ JSON: Any = st.recursive(
 
 
 @given(
-    top=st.dictionaries(st.sampled_from([*sorted(READY), "model", "seed"]), JSON, max_size=4),
-    inner=st.dictionaries(st.sampled_from([*sorted(READY), "reasoning", "x"]), JSON, max_size=4),
+    top=st.dictionaries(st.sampled_from([*sorted(MEMBERS), "model", "seed"]), JSON, max_size=4),
+    inner=st.dictionaries(st.sampled_from([*sorted(MEMBERS), "reasoning", "x"]), JSON, max_size=4),
     holder=st.sampled_from(OBJECTS),
 )
 def test_any_json_gives_options_or_an_error_with_a_path(
@@ -255,7 +234,7 @@ def test_any_json_gives_options_or_an_error_with_a_path(
 ) -> None:
     """Nothing else is raised, options are hashable and in range, and none of our members goes on."""
     try:
-        rest, found = claim({**top, holder: inner}, READY)
+        rest, found = claim({**top, holder: inner})
     except InvalidRequest as error:
         assert error.param
         return

@@ -1,0 +1,36 @@
+"""What other people's clients are set upon: a gateway over four fakes that answer by what they are asked.
+
+What does not live here: the clients (`programs/`), who starts them (`running.py`).
+"""
+
+from compatgw import Gateway
+from compatgw_testing import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI, contains
+from compatgw_testing.harness import gateway_over
+
+BONJOUR = "Bonjour le monde, comment allez-vous?"
+RAIN = "It rains in Paris."
+UPSTREAMS: dict[str, dict[str, str]] = {
+    "openai": {"model": "openai/gpt-4o-mini", "embedding": "openai/text-embedding-3-small"},
+    "anthropic": {"model": "anthropic/claude-sonnet-4-5"},
+    "gemini": {"model": "gemini/gemini-2.5-flash", "embedding": "gemini/gemini-embedding-001"},
+    "cohere": {
+        "model": "cohere/command-a-03-2025",
+        "embedding": "cohere/embed-v4.0",
+        "rerank": "cohere/rerank-v3.5",
+    },
+}
+
+
+def world() -> Gateway:
+    """The gateway. `bonjour` gets a greeting, `weather` a call of a tool and then a sentence, all else what fits."""
+    fakes = {
+        "openai": FakeOpenAI(unscripted="answer"),
+        "anthropic": FakeAnthropic(unscripted="answer"),
+        "gemini": FakeGemini(unscripted="answer"),
+        "cohere": FakeCohere(unscripted="answer"),
+    }
+    for fake in fakes.values():
+        fake.on(user=contains("bonjour"), repeat=True).reply(BONJOUR, usage=(7, 3))
+        fake.on(user=contains("weather"), results=0, repeat=True).tool_call("get_weather", city="Paris")
+        fake.on(user=contains("weather"), results=1, repeat=True).reply(RAIN)
+    return gateway_over(fakes)
