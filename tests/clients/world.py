@@ -4,7 +4,7 @@ What does not live here: the clients (`programs/`), who starts them (`running.py
 """
 
 from compatgw import Gateway
-from compatgw_testing import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI, contains
+from compatgw_testing import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI, contains, reply, tool_call
 from compatgw_testing.harness import gateway_over
 
 BONJOUR = "Bonjour le monde, comment allez-vous?"
@@ -30,7 +30,7 @@ def world() -> Gateway:
         "cohere": FakeCohere(unscripted="answer"),
     }
     for fake in fakes.values():
-        fake.on(user=contains("bonjour"), repeat=True).reply(BONJOUR, usage=(7, 3))
-        fake.on(user=contains("weather"), results=0, repeat=True).tool_call("get_weather", city="Paris")
-        fake.on(user=contains("weather"), results=1, repeat=True).reply(RAIN)
+        fake.on(user=contains("bonjour")).always(reply(BONJOUR, usage=(7, 3)))
+        fake.on(user=contains("weather"), tools="get_weather", results=0).always(tool_call("get_weather", city="Paris"))
+        fake.on(user=contains("weather"), tools="get_weather", results=1).always(reply(RAIN))
     return gateway_over(fakes)

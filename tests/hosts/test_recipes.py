@@ -45,6 +45,10 @@ def serve_wsgi() -> Iterator[Callable[[ModuleType], str]]:
         for middleware in module.app.mounts.values():
             asyncio.run_coroutine_threadsafe(module.gateway.aclose(), middleware.loop).result(WAIT)
             middleware.loop.call_soon_threadsafe(middleware.loop.stop)
+            waiting = threading.Event()
+            while middleware.loop.is_running():
+                waiting.wait(0.001)
+            middleware.loop.close()
 
 
 def chosen(name: str) -> Host:

@@ -41,6 +41,12 @@ def run(**surfaces: Any) -> None:
     An underscore in a name is a space in what is told.
     """
     told = json.load(sys.stdin)
+    # One loop for all: clients keep connections, which belong to the loop that made them.
+    with asyncio.Runner() as runner:
+        _all(told, surfaces, runner)
+
+
+def _all(told: dict[str, Any], surfaces: dict[str, Any], runner: asyncio.Runner) -> None:
     for name, names in told["upstreams"].items():
         at = At(
             told["origin"], f"{told['origin']}/v1", told["key"],
@@ -51,7 +57,7 @@ def run(**surfaces: Any) -> None:
             try:
                 got = call(at)
                 if inspect.isawaitable(got):
-                    got = asyncio.run(_awaited(got))
+                    got = runner.run(_awaited(got))
             except BaseException as error:  # noqa: BLE001 - whatever a client raises is what is told of it
                 traceback.print_exc()
                 line["error"] = f"{type(error).__name__}: {error}"[:1500]

@@ -55,9 +55,10 @@ async def astream(chat):
 def embeddings(at):
     if at.embedding is None:
         return None
-    # Without this it sends token ids of OpenAI's tokenizer, which only OpenAI's models know.
-    options = {} if "text-embedding" in at.embedding else {"check_embedding_ctx_length": False}
-    client = OpenAIEmbeddings(model=at.embedding, base_url=at.url, api_key=at.key, max_retries=0, **options)
+    # With its default it would fetch OpenAI's tokenizer from the network, and send token ids.
+    client = OpenAIEmbeddings(
+        model=at.embedding, base_url=at.url, api_key=at.key, max_retries=0, check_embedding_ctx_length=False
+    )
     return client.embed_documents(["one", "two"])
 
 

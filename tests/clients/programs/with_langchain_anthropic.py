@@ -1,6 +1,7 @@
 """LangChain's ChatAnthropic against /v1/messages."""
 
 from langchain_anthropic import ChatAnthropic
+from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel
 from telling import BONJOUR, PERSON, WEATHER, run
@@ -52,5 +53,5 @@ run(
     messages_tools=loop,
     messages_tools_streamed=loop_streamed,
     messages_structured=lambda at: model(at).with_structured_output(Person).invoke(PERSON).model_dump(),
-    tokens=lambda at: model(at).get_num_tokens_from_messages([("human", BONJOUR)]),
+    tokens=lambda at: model(at).get_num_tokens_from_messages([HumanMessage(BONJOUR)]),
 )
