@@ -17,7 +17,6 @@ from importlib.metadata import entry_points
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
-from compatgw.admin.office import Office
 from compatgw.config import ConfigError
 from compatgw.errors import GatewayError
 from compatgw.flow.background import Background
@@ -55,7 +54,6 @@ from compatgw.upstream.fetching import Getter
 from compatgw.upstream.langfuse import Langfuse
 from compatgw.version import __version__
 from compatgw.web.identify import Witnesses
-from compatgw.web.oidc import TokenVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -63,6 +61,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
+    from compatgw.admin.office import Office
     from compatgw.config import Settings
     from compatgw.flow.prompts import PromptSource
     from compatgw.guardrails.base import Function, Guardrail
@@ -208,6 +207,7 @@ def records_of(
     for library in ("argon2", "cryptography"):
         if importlib.util.find_spec(library) is None:
             raise ConfigError(f"Setting 'state.ledger': keys need {library}: install compatgw[state].")
+    from compatgw.admin.office import Office
     from compatgw.state.secrets import Hasher, KeyRing, mint
     from compatgw.state.verify import Accounts, KeyVerifier
 
@@ -442,6 +442,8 @@ def witnesses_of(
     """
     tokens = None
     if settings.oidc:
+        from compatgw.web.oidc import TokenVerifier
+
         try:
             tokens = TokenVerifier(settings.oidc, upstream, clock=clock)
         except ValueError as error:

@@ -29,7 +29,9 @@ how an envelope travels over HTTP (`web/respond.py`). Messages never hold a secr
 from __future__ import annotations
 
 from enum import Enum
-from typing import ClassVar, TypedDict
+from typing import ClassVar
+
+from typing_extensions import TypedDict
 
 
 class ErrorBody(TypedDict):

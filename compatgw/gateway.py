@@ -13,7 +13,7 @@ import os
 import random as random_module
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
@@ -28,6 +28,7 @@ from compatgw.flow.chores import Chores
 from compatgw.pages.door import Door
 from compatgw.state.base import StateError
 from compatgw.surfaces import chat
+from compatgw.surfaces.table import SURFACES
 from compatgw.version import __version__
 from compatgw.web.beside import Beside
 from compatgw.web.identify import Identify
@@ -225,11 +226,14 @@ class Gateway:
                 return
 
     async def open(self) -> None:
-        """Connects to the ledger, if there is one, so that what is wrong with it shows now; else the first call does.
+        """Does what the first calls would have to: loads every surface, and connects to the ledger, if there is one.
+
+        What is wrong with it shows now.
 
         Raises:
             compatgw.StateError: It cannot be reached, or its schema is not the one of this version.
         """
+        list(SURFACES.values())  # by being asked for
         if self._house.ledger is not None:
             await self._house.ledger.open()
 
@@ -255,7 +259,7 @@ class Gateway:
         house.getter.close()
 
     @asynccontextmanager
-    async def lifespan(self, app: object = None) -> AsyncIterator[None]:
+    async def lifespan(self, app: object = None) -> AsyncGenerator[None, None]:
         """The gateway's life within its host's: `FastAPI(lifespan=gateway.lifespan)`, or inside one of the host's own.
 
         No host has to: without it, connections open with the first call and close with the loop. With it, what is

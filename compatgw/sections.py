@@ -133,7 +133,7 @@ class DocsSettings:
     enabled: bool = True
     models: bool = True
     support: str | None = None
-    base_url: Annotated[str, Field(pattern=r"^https?://[^\s?#]+$")] | None = None
+    base_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9._~:/%\[\]-]+$")] | None = None
 
 
 @with_config(STRICT)

@@ -1,5 +1,8 @@
 """Everything that the README shows is run."""
 
+import io
+import json
+import logging
 import re
 import shlex
 import subprocess
@@ -68,6 +71,34 @@ async def test_the_ledger_example_manages_and_prices(tmp_path: Path, monkeypatch
     assert made.status_code == 201
     assert seen.json()["id"] == "fast"
     assert refused.status_code == 200
+
+
+async def test_the_watching_example_tells_of_calls(caplog: pytest.LogCaptureFixture) -> None:
+    """To `on_call`, in a line of JSON, and on the page for Prometheus, which is for its administrator."""
+    space: dict[str, Any] = {}
+    logger = logging.getLogger("compatgw")
+    before = [*logger.handlers]
+    try:
+        exec(next(block for block in blocks("python") if "on_call" in block), space)  # noqa: S102 - our own README
+        space["handler"].setStream(lines := io.StringIO())
+        with caplog.at_level(logging.INFO, "compatgw"):
+            gateway = space["gateway"]
+            async with gateway.client(api_key="my-key") as client:
+                refused = await client.post(
+                    "/v1/chat/completions",
+                    json={"model": "anthropic/claude", "messages": [{"role": "user", "content": "hi"}]},
+                )
+                forbidden = await client.get("/metrics")
+            async with gateway.client(api_key="admin-key") as ops:
+                page = await ops.get("/metrics")
+    finally:
+        logger.handlers[:] = before
+
+    assert refused.status_code == 404
+    assert space["seen"] == ["/ 404 0+0 tokens, None"]
+    assert json.loads(lines.getvalue().splitlines()[-1])["request_id"] == refused.headers["x-request-id"]
+    assert forbidden.status_code == 403
+    assert 'compatgw_calls_total{endpoint="chat",provider="none",model="none",status="404"' in page.text
 
 
 def test_the_management_commands_run(tmp_path: Path) -> None:

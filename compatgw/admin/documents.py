@@ -17,6 +17,9 @@ from typing_extensions import TypedDict
 
 from compatgw.policy import money
 from compatgw.policy.prompts import of_record, variables_of
+
+# The types of documents are read at run time: they are the schemas of `/openapi.json`.
+from compatgw.state.base import EntryKind, Period
 from compatgw.wire.prompts import Role
 
 if TYPE_CHECKING:
@@ -25,10 +28,8 @@ if TYPE_CHECKING:
     from compatgw.state.base import (
         AuditEntry,
         Entry,
-        EntryKind,
         Grouping,
         Key,
-        Period,
         Plan,
         Prompt,
         ProviderSecret,
@@ -196,6 +197,7 @@ class UsageDocument(TypedDict):
     stream: bool
     byok: bool
     cached_answer: bool
+    guardrails: str
     latency: float
     first_token: float | None
     status: int
@@ -418,6 +420,7 @@ def of_usage(row: UsageRow) -> UsageDocument:
         "stream": row.stream,
         "byok": row.byok,
         "cached_answer": row.cached_answer,
+        "guardrails": row.guardrails,
         "latency": row.latency,
         "first_token": row.first_token,
         "status": row.status,

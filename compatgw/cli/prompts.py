@@ -26,10 +26,11 @@ _STDIN = "-"
 
 @click.group()
 def prompts() -> None:
-    """Templates that calls name in 'prompt_id', with {{variables}} that each call fills in.
+    """Prompt templates: their versions and labels.
 
-    A version is never changed; labels such as production move from one version to another at once.
-    A template of the ledger wins over one of the settings.
+    Calls name one in 'prompt_id', and fill in its {{variables}} in 'prompt_variables'. A version is never
+    changed; labels such as production move from one version to another at once. A template of the ledger
+    wins over one of the settings.
     """
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import logging
 import threading
 import weakref
 from concurrent.futures import CancelledError
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 Result = TypeVar("Result")
-# Seconds that what is under way may take to end, and the thread after it.
-_PATIENCE = 5.0
+# Seconds that what is under way may take to end.
+_PATIENCE = 10.0
+
+_log = logging.getLogger("compatgw")
 
 
 class ThreadClosed(Exception):
@@ -30,9 +33,13 @@ class LoopThread:
 
     The thread starts with the first of them, and anew in a process that was forked since. It ends with
     `close`, with its owner when that is forgotten, or with the process, which waits for it.
+
+    Args:
+        last: Is awaited in the thread before it ends; must not know the owner.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last: Callable[[], Coroutine[object, object, None]]) -> None:
+        self._last = last
         self._lock = threading.Lock()
         self._closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -63,34 +70,25 @@ class LoopThread:
             future.cancel()
             raise
 
-    def close(self, last: Coroutine[object, object, None]) -> None:
-        """Runs `last` if there is a thread, cancels what is still under way, and ends the thread. Idempotent."""
+    def close(self) -> None:
+        """Ends the thread, and waits for it. Idempotent."""
         with self._lock:
             self._closed = True
-            loop, thread, stop = self._loop, self._thread, self._stop
+            thread, stop = self._thread, self._stop
             self._loop = self._stop = None
-        if loop is None or thread is None or stop is None or not thread.is_alive():
-            last.close()
+        if thread is None or stop is None or not thread.is_alive():
             return
-        if thread is threading.current_thread():
-            # A destructor may run anywhere.
-            last.close()
-            stop()
-            return
-        try:
-            asyncio.run_coroutine_threadsafe(last, loop).result(_PATIENCE)
-        except TimeoutError:
-            # What does not end by itself is cancelled with the loop.
-            pass
-        finally:
-            stop()
-            thread.join(_PATIENCE)
+        stop()
+        # A destructor may run anywhere.
+        if thread is not threading.current_thread():
+            thread.join(2 * _PATIENCE)
 
     def _started(self) -> asyncio.AbstractEventLoop:
         # A forked process has the object and not the thread.
         if self._loop is None or self._thread is None or not self._thread.is_alive():
             self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(target=_run, args=(self._loop,), name="compatgw client", daemon=True)
+            name, arguments = "compatgw client", (self._loop, self._last)
+            self._thread = threading.Thread(target=_run, args=arguments, name=name, daemon=True)
             # Neither the thread nor what waits for it knows the owner: they do not keep it.
             at_exit = partial(_finish, self._loop, self._thread)
             self._stop = weakref.finalize(self, _end, self._loop, at_exit)
@@ -100,15 +98,20 @@ class LoopThread:
         return self._loop
 
 
-def _run(loop: asyncio.AbstractEventLoop) -> None:
+def _run(loop: asyncio.AbstractEventLoop, last: Callable[[], Coroutine[object, object, None]]) -> None:
     asyncio.set_event_loop(loop)
     try:
         loop.run_forever()
+        try:
+            loop.run_until_complete(asyncio.wait_for(last(), _PATIENCE))
+        except Exception:  # noqa: BLE001 - whatever the application raises as it closes
+            # Nobody is there to raise it to; the rest has to end all the same.
+            _log.exception("A synchronous client did not close in order.")
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
         if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=_PATIENCE))
+            loop.run_until_complete(asyncio.wait(left, timeout=_PATIENCE / 2))
         loop.run_until_complete(loop.shutdown_asyncgens())
         loop.run_until_complete(loop.shutdown_default_executor())
     finally:
@@ -126,4 +129,4 @@ def _finish(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     # The thread is a daemon: nobody else would wait until what it has left to write is written.
     if thread.is_alive():
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(_PATIENCE)
+        thread.join(2 * _PATIENCE)

@@ -76,7 +76,12 @@ def synchronous(library: Any, calls: Calls, close: Close) -> Any:
         calls: What it has under way.
         close: Closes what the application keeps in that thread.
     """
-    thread = LoopThread()
+
+    async def last() -> None:
+        await calls.aclose()
+        await close()
+
+    thread = LoopThread(last)
 
     class Body(library.SyncByteStream):  # type: ignore[misc]
         def __init__(self, sent: Sent, request: Any) -> None:
@@ -121,14 +126,9 @@ def synchronous(library: Any, calls: Calls, close: Close) -> Any:
                 raise
 
         def close(self) -> None:
-            thread.close(_close(calls, close))
+            thread.close()
 
     return InProcess()
-
-
-async def _close(calls: Calls, close: Close) -> None:
-    await calls.aclose()
-    await close()
 
 
 def _leave(thread: LoopThread, sent: Sent) -> None:

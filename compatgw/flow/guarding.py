@@ -334,12 +334,17 @@ async def _driven(steps: Steps[Done], call: Call, house: House) -> Done:
     try:
         ask = next(steps)
         while True:
-            reply = await _replied(ask, call, house)
+            if ask is None:
+                # A long text: others run before it goes on.
+                await asyncio.sleep(0)
+                ask = next(steps)
+                continue
+            name, reply = ask.guardrail.name, await _replied(ask, call, house)
             try:
                 ask = steps.send(reply)
             except Nonsense as error:
                 _log.error("%s %s", call.id, error)
-                raise _broken(ask.guardrail.name) from None
+                raise _broken(name) from None
     except StopIteration as end:
         done: Done = end.value
         return done

@@ -7,20 +7,23 @@ What does not live here: where they are kept (`vault.py`, `conversations.py`), a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from compatgw.dialects.assemble import Assembler
 from compatgw.dialects.base import Answer, Piece
 from compatgw.errors import StreamInterrupted
 from compatgw.flow.cache import tenant_of
 from compatgw.policy import reasoning
-from compatgw.surfaces.responses import ResponsesFace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from compatgw.flow.call import Call, House
+    from compatgw.surfaces.responses import ResponsesFace
     from compatgw.wire.chat import ChatCompletion
+
+# The surface whose answers can be gone on with.
+_RESPONSES = "responses"
 
 
 class Memory:
@@ -58,8 +61,9 @@ class Memory:
                 await house.vault.remember(
                     tenant_of(call.caller), call.request, route.deployment.dialect, route.target, completion
                 )
-        if isinstance(call.face, ResponsesFace):
-            await house.conversations.settle(tenant_of(call.caller), call.parsed, call.face, call.deployment, answer)
+        if call.surface.name == _RESPONSES:
+            face = cast("ResponsesFace", call.face)
+            await house.conversations.settle(tenant_of(call.caller), call.parsed, face, call.deployment, answer)
 
     def _completion(self, answer: Any) -> ChatCompletion | None:
         if isinstance(answer, Answer):

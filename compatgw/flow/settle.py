@@ -234,6 +234,7 @@ def _row(call: Call, house: House, used: Meter, estimated: bool) -> UsageRow:
         first_token=call.first_token,
         status=status,
         code=code,
+        guardrails=call.guard.status(told=True) if call.guard is not None else "",
     )
 
 

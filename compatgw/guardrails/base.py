@@ -38,6 +38,7 @@ from typing import Any, Literal, Protocol, TypeAlias, TypeVar, cast, get_args
 
 Action = Literal["pass", "redact", "restore", "block"]
 Direction = Literal["input", "output"]
+Stage = Literal["look", "restore", "judge"]
 Kind = Literal["content", "refusal", "reasoning", "arguments", "result"]
 
 T = TypeVar("T")
@@ -130,8 +131,9 @@ class Watch(Protocol):
     """What a guardrail knows of one call."""
 
     @property
-    def restores(self) -> bool:
-        """What it takes out of a request it puts back into the answer, so it looks at that as the last one."""
+    def stage(self) -> Stage:
+        """When it looks at answers: `look` first, then `restore` puts back what was taken out of the request,
+        and `judge` sees what the client would get. A `restore` looks at answers whoever asked for it."""
         ...
 
     def glance(self, texts: Iterable[str]) -> None:
@@ -156,8 +158,9 @@ class Guardrail(Protocol):
         ...
 
 
-Steps: TypeAlias = Generator[Ask, object, T]
-"""What has questions on its way to a result; whoever runs it sends an answer to each."""
+Steps: TypeAlias = Generator[Ask | None, object, T]
+"""What has questions on its way to a result; whoever runs it sends an answer to each. After a None it is sent
+nothing: much was done, and others may want to run before it goes on."""
 
 Answer: TypeAlias = str | Verdict | None
 Function: TypeAlias = Callable[[str, Spot], Answer | Awaitable[Answer]]
@@ -288,9 +291,9 @@ class Windows:
     read: Callable[[object, str], Verdict]
 
     @property
-    def restores(self) -> bool:
-        """Nothing is put back."""
-        return False
+    def stage(self) -> Stage:
+        """Before originals are put back, since others see what it is given."""
+        return "look"
 
     def glance(self, texts: Iterable[str]) -> None:
         """Nothing is kept of them."""
@@ -364,11 +367,13 @@ def settled(steps: Steps[T]) -> T:
     Raises:
         Nonsense: They ask.
     """
-    try:
-        asked = steps.send(cast("Any", None))
-    except StopIteration as end:
-        return cast("T", end.value)
-    raise Nonsense(f"The guardrail {asked.guardrail.name!r} has to be awaited.")
+    while True:
+        try:
+            asked = steps.send(cast("Any", None))
+        except StopIteration as end:
+            return cast("T", end.value)
+        if asked is not None:
+            raise Nonsense(f"The guardrail {asked.guardrail.name!r} has to be awaited.")
 
 
 def _settled(checker: Checker, said: Verdict | Ask) -> Steps[Verdict]:

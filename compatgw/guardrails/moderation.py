@@ -17,7 +17,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from compatgw.guardrails.base import Checker, Direction, Kind, Nonsense, Spot, Verdict, Watch, Windows
+from compatgw.guardrails.base import Checker, Direction, Kind, Nonsense, Spot, Stage, Verdict, Watch, Windows
 from compatgw.guardrails.folded import NO_SPACES, Folded
 from compatgw.guardrails.window import Span, Window
 
@@ -73,8 +73,8 @@ class _WordWatch:
     texts: frozenset[str]
 
     @property
-    def restores(self) -> bool:
-        return False
+    def stage(self) -> Stage:
+        return "look"
 
     def glance(self, texts: Iterable[str]) -> None:
         """Nothing is kept of them."""

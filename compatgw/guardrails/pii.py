@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Literal, get_args
 
-from compatgw.guardrails.base import Checker, Kind, Spot, Watch
+from compatgw.guardrails.base import Checker, Kind, Spot, Stage, Watch
 from compatgw.guardrails.pii_find import PersonalData
 from compatgw.guardrails.pii_numbers import Phones
 from compatgw.guardrails.window import Span, Window
@@ -92,9 +92,9 @@ class PiiWatch:
         self._taken: set[str] = set()
 
     @property
-    def restores(self) -> bool:
-        """Placeholders become originals again in the answer."""
-        return self._action == "restore"
+    def stage(self) -> Stage:
+        """Where placeholders become originals again, other guardrails do not see these."""
+        return "restore" if self._action == "restore" else "look"
 
     @property
     def originals(self) -> dict[str, str]:

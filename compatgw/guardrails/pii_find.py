@@ -94,7 +94,7 @@ class PersonalData:
             yield from _ssns(text, start, end)
         if "credit_card" in kinds:
             for begin, stop, value in cards(text, start, end):
-                if _free(text, begin, stop):
+                if _free(text, begin, stop, named=True):
                     yield Span(begin, stop, "credit_card", value)
         if self._phones is not None:
             for begin, stop, value in self._phones.find(text, start, end):
@@ -209,7 +209,11 @@ def _ssns(text: str, start: int, end: int) -> Iterator[Span]:
     for match in _SSN.finditer(text, start, end):
         begin, value = match.start(), match[1]
         stop = begin + len(value)
-        if is_ssn(value[:3] + value[4:6] + value[7:]) and _free(text, begin, stop) and not _tied(text, begin, stop):
+        if (
+            is_ssn(value[:3] + value[4:6] + value[7:])
+            and _free(text, begin, stop, named=True)
+            and not _tied(text, begin, stop)
+        ):
             yield Span(begin, stop, "us_ssn", value[:3] + value[4:6] + value[7:])
     for match in _NINE.finditer(text, start, end):
         begin, value = match.start(), match[0]
@@ -220,17 +224,29 @@ def _ssns(text: str, start: int, end: int) -> Iterator[Span]:
 # --- what stands around ----------------------------------------------------------------------
 
 _WORD = re.compile(rf"[^\W{NO_SPACES}]")
+_LAST_WORD = re.compile(r"(?<![0-9_])[A-Za-z]{2,16}\Z")
 
 
-def _free(text: str, begin: int, end: int, *, phone: bool = False) -> bool:
-    """No word goes on into it or out of it. What follows a telephone number may be its extension."""
+def _free(text: str, begin: int, end: int, *, phone: bool = False, named: bool = False) -> bool:
+    """No word goes on into it or out of it.
+
+    Args:
+        phone: What follows may be its extension, and a plus sign begins it whatever stands before.
+        named: A word of letters may lead into it, as in "Visa4111..."; one that could be hexadecimal may not.
+    """
     if begin and _WORD.match(text, begin - 1):
         escape = begin > 1 and text[begin - 2] == "\\" and text[begin - 1] in _ESCAPED
-        if not escape:
+        plus = phone and text[begin] == "+" and not text[begin - 1].isdigit()
+        if not (escape or plus or (named and _leads_in(text[max(0, begin - 16) : begin]))):
             return False
     if end < len(text) and _WORD.match(text, end):
         return phone and text[end] in "xeXE"
     return True
+
+
+def _leads_in(before: str) -> bool:
+    word = _LAST_WORD.search(before)
+    return word is not None and len(word[0]) > 1 and any(letter not in "abcdef" for letter in word[0].lower())
 
 
 def _tied(text: str, begin: int, end: int) -> bool:

@@ -175,6 +175,8 @@ class Phones:
             # Ever shorter ones follow; and one digit after the other is a list of numbers.
             if len(digits) < _FEWEST:
                 return
+            if len(digits) > _MOST + 3:
+                continue
             written = text[begin:stop]
             if text[stop : stop + 1].isdigit() or written.count("(") != written.count(")"):
                 continue
@@ -218,7 +220,7 @@ _NO_DIGITS = re.compile(r"[^0-9]+")
 class _Region:
     """The national form of one region's numbers."""
 
-    __slots__ = ("_code", "_formats", "_prefix", "_shape")
+    __slots__ = ("_code", "_formats", "_prefix", "_shape", "_sizes")
 
     def __init__(self, region: str) -> None:
         from phonenumbers import PhoneMetadata
@@ -227,6 +229,8 @@ class _Region:
         self._code = str(known.country_code) if known is not None else ""
         self._prefix = (known.national_prefix or "") if known is not None else ""
         self._shape = _shape(region, self._code)
+        sizes = set(known.general_desc.possible_length if known is not None and known.general_desc is not None else ())
+        self._sizes = frozenset(sizes | {size + len(self._prefix) for size in sizes})
         # What numbers look like, and whether the prefix has to be there.
         self._formats: list[tuple[re.Pattern[str], re.Pattern[str], bool]] = []
         for form in known.number_format if known is not None else ():
@@ -243,6 +247,8 @@ class _Region:
 
     def read(self, digits: str) -> str:
         """The number with its country's code, "" if it is none."""
+        if len(digits) not in self._sizes:
+            return ""
         if self._prefix and digits.startswith(self._prefix):
             rest = digits[len(self._prefix) :]
             if len(rest) >= _FEWEST - 1 and self._shape.fullmatch(rest):

@@ -21,7 +21,7 @@ import orjson
 from pydantic_core import SchemaError, SchemaValidator, ValidationError, core_schema
 
 from compatgw.errors import InvalidRequest
-from compatgw.guardrails.base import Checker, Pure, Spot, Verdict, Watch
+from compatgw.guardrails.base import Checker, Pure, Spot, Stage, Verdict, Watch
 
 if TYPE_CHECKING:
     from compatgw.wire.chat import Message
@@ -32,7 +32,7 @@ MAX_SCHEMA_PARTS = 10_000
 MAX_DEPTH = 64
 """Levels of objects and lists in an answer."""
 MAX_BYTES = 4_000_000
-MAX_STEPS = 100_000
+MAX_STEPS = 50_000
 """Keywords that one check may look at: references can multiply a small schema without end."""
 MAX_FAILURES = 10
 _SAID = 300
@@ -336,8 +336,8 @@ class _SchemaWatch:
         self._shape = shape
 
     @property
-    def restores(self) -> bool:
-        return False
+    def stage(self) -> Stage:
+        return "judge"
 
     def glance(self, texts: Iterable[str]) -> None:
         """Nothing is kept of them."""

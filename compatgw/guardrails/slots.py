@@ -1,6 +1,7 @@
 """Where texts stand in the hub's requests, answers and chunks; and the same with other texts in their places.
 
     texts(request)                  every text that goes to a model, with its path
+    inputs(request)                 the same of endpoints other than chat
     answered(completion)            every text that comes from one
     deltas(choice)                  the pieces of text in a chunk's part for one choice, each with the key of its stream
     replaced(value, {path: text})   a new value; what is not on the way to a change is shared with the old one
@@ -66,6 +67,21 @@ def texts(request: ChatRequest, *, reasoning: bool = True) -> list[Slot]:
     if isinstance(prediction, dict):
         spot = Spot("input", "content", "assistant")
         found += _content(prediction.get("content"), ("prediction", "content"), spot)
+    return found
+
+
+def inputs(request: Mapping[str, Any]) -> list[Slot]:
+    """Every text of a request to an endpoint other than chat: input, prompt, query, documents, instructions."""
+    found: list[Slot] = []
+    for member in ("input", "prompt", "instructions", "query", "documents"):
+        value = request.get(member)
+        for number, each in enumerate(value if isinstance(value, list) else ()):
+            path: Path = (member, number)
+            if isinstance(each, str):
+                found.append(Slot(each, Spot(path=path)))
+            elif isinstance(each, dict):
+                found += _text(each, "text", path, Spot())
+        found += _text(request, member, (), Spot())
     return found
 
 

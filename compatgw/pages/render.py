@@ -24,6 +24,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from compatgw.pages import static, words
+from compatgw.web.origin import home_of, root_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,9 +52,7 @@ GUARDS: tuple[tuple[str, str], ...] = (
 """Headers of every page."""
 
 _YEAR = 365 * 86_400
-_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 _CODE = re.compile(r"`([^`]*)`")
-_DEFAULT_PORT = {"http": 80, "https": 443}
 
 
 class View(NamedTuple):
@@ -99,24 +98,12 @@ def view_of(visit: Visit, public: str | None = None) -> View:
     language = words.chosen(query.get("lang"), kept.get(LANGUAGE_COOKIE), visit.header("accept-language"))
     theme = query.get("theme", kept.get(THEME_COOKIE, "auto"))
     theme = theme if theme in THEMES else "auto"
-    root = quote(visit.root, safe="/~!$&'()*+,;=:@%")
     keep = [
         cookie(visit, name, value)
         for asked, name, value in (("lang", LANGUAGE_COOKIE, language), ("theme", THEME_COOKIE, theme))
         if asked in query
     ]
-    return View(language, theme, (public or origin_of(visit) + root).rstrip("/"), root, tuple(keep))
-
-
-def origin_of(visit: Visit) -> str:
-    """Scheme and host as the visitor used them; the server's own address where the host is no host's name."""
-    scheme = visit.scope.get("scheme", "http")
-    host = visit.header("host") or ""
-    if _HOST.fullmatch(host):
-        return f"{scheme}://{host}"
-    server, port = visit.scope.get("server") or ("localhost", None)
-    server = f"[{server}]" if ":" in server else server
-    return f"{scheme}://{server}" if port in (None, _DEFAULT_PORT.get(scheme)) else f"{scheme}://{server}:{port}"
+    return View(language, theme, home_of(visit, public), root_of(visit), tuple(keep))
 
 
 def cookies(visit: Visit) -> Mapping[str, str]:
@@ -140,7 +127,7 @@ def cookie(
         strict: Sent with no request that another site began.
     """
     site = "Strict" if strict else "Lax"
-    parts = [f"{name}={value}", f"Path={quote(visit.root, safe='/') or '/'}", f"SameSite={site}"]
+    parts = [f"{name}={value}", f"Path={root_of(visit) or '/'}", f"SameSite={site}"]
     if age is not None:
         parts.append(f"Max-Age={age}")
     if visit.scope.get("scheme") == "https":
@@ -219,7 +206,7 @@ async def redirect(visit: Visit, path: str, headers: Iterable[tuple[str, str]] =
     """
     if not path.startswith("/") or path.startswith(("//", "/\\")):
         raise ValueError(f"{path!r} is no path within the mount.")
-    location = _url(quote(visit.root, safe="/~!$&'()*+,;=:@%"), path)
+    location = _url(root_of(visit), path)
     await visit.answer(303, (("Location", location), ("Cache-Control", "no-store"), *GUARDS, *headers), b"", HTML)
 
 

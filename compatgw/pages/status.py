@@ -31,7 +31,7 @@ def health(site: Site, visit: Visit) -> dict[str, Any]:
     """What the health card shows, in the visit's language.
 
     Returns:
-        `status` as in `/api/status`, `words` of its states as JSON, `uptime` in words, `upstreams` where anybody
+        `state` as in `/api/status`, `words` of its states as JSON, `uptime` in words, `upstreams` where anybody
         may see them.
     """
     language = view_of(visit).language
@@ -39,7 +39,7 @@ def health(site: Site, visit: Visit) -> dict[str, Any]:
     words = {state: text(language, f"status.{state}") for state in STATES}
     started = datetime.fromtimestamp(data["start_time"], UTC).isoformat().replace("+00:00", "Z")
     return {
-        "status": data,
+        "state": data,
         "words": orjson.dumps(words).decode(),
         "uptime": _duration(language, data["uptime_s"]),
         "started": started,

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.schema import SchemaItem
 
-HEAD = "0002"
+HEAD = "0003"
 """The revision of `migrations/` that these tables are."""
 VERSION_TABLE = "compatgw_schema"
 
@@ -288,6 +288,7 @@ usage = _numbered(
     Column("first_token", Instant),
     Column("status", Integer, nullable=False),
     Column("code", String(NAME), nullable=False),
+    Column("guardrails", Text, nullable=False, server_default=""),
     Index("compatgw_usage_team", "team", "at"),
     Index("compatgw_usage_key", "key", "at"),
 )

@@ -74,6 +74,7 @@ class Counter(Family):
         known[values] = before + by  # type: ignore[operator]
 
     def samples(self, *, floats: bool) -> Iterator[str]:
+        """One line for each series."""
         for values, value in self._values.items():
             yield f"{self.name}{self.suffix}{_braced(self._text(values))} {_number(value)}"
 
@@ -126,6 +127,7 @@ class Histogram(Family):
         counts[-1] += value
 
     def samples(self, *, floats: bool) -> Iterator[str]:
+        """One line for each bucket of each series, with all that is not larger; then sum and count."""
         ends = [*(repr(float(bound)) if floats else f"{bound:g}" for bound in self._bounds), "+Inf"]
         for values, counts in self._series.items():
             text, total = self._text(values), 0.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from compatgw.flow.counting import count
 from compatgw.policy import access
-from compatgw.surfaces.messages import COUNT_TOKENS
+from compatgw.surfaces.table import SURFACES
 from compatgw.web.endpoints import call_of
 
 if TYPE_CHECKING:
@@ -19,14 +19,15 @@ if TYPE_CHECKING:
 
 async def count_tokens(site: Site, visit: Visit) -> None:
     """How many tokens a request has."""
-    visit.envelope = COUNT_TOKENS.envelope
-    visit.tell_id(COUNT_TOKENS.ids)
+    surface = SURFACES["/messages/count_tokens"]
+    visit.envelope = surface.envelope
+    visit.tell_id(surface.ids)
     caller = await site.identify(visit)
-    access.require_scope(caller, COUNT_TOKENS.scope)
+    access.require_scope(caller, surface.scope)
     with site.capacity:
         started = site.house.monotonic()
         body = await visit.body()
-        call = call_of(site, visit, COUNT_TOKENS, COUNT_TOKENS.parse(body), caller, started)
+        call = call_of(site, visit, surface, surface.parse(body), caller, started)
         call.size = len(body)
         with visit.watch():
             await count(call, site.house, visit)

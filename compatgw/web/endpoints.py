@@ -21,6 +21,7 @@ from compatgw.policy.explaining import explain
 from compatgw.policy.plan import survey
 from compatgw.surfaces import extensions
 from compatgw.surfaces.base import View
+from compatgw.surfaces.table import SURFACES
 from compatgw.web.paths import tail_of
 from compatgw.web.status import data_of
 
@@ -53,11 +54,11 @@ _WISHES = frozenset(
 )
 
 
-def calls(surface: Surface) -> Endpoint:
-    """The endpoint of a surface."""
+def calls(path: str) -> Endpoint:
+    """The endpoint of the surface at `path`, which is loaded with the first call."""
 
     async def endpoint(site: Site, visit: Visit) -> None:
-        await serve(site, visit, surface)
+        await serve(site, visit, SURFACES[path])
 
     return endpoint
 

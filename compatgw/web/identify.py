@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 from compatgw.errors import Forbidden, Overloaded, Unauthenticated
 from compatgw.policy.access import Caller, Principal, caller_of_key, caller_of_principal
 from compatgw.policy.limits import PLANS
-from compatgw.web.oidc import looks_like_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -131,7 +130,7 @@ class Identify:
             raise Unauthenticated(_missing(self.closed), code="missing_api_key")
         if self._known and (known := self._known.get(digest := self._digest(key))) is not None:
             return self._fixed.get(digest) or await self._with_team(known)
-        if bearer and self._ask.tokens is not None and looks_like_token(key):
+        if bearer and self._ask.tokens is not None and self._ask.tokens.reads(key):
             return await self._with_team(self._ask.tokens.recall(key) or await self._ask.tokens.verify(key))
         verifier = self._ask.verifier
         identity = (verifier.recall(key) or await verifier.verify(key)) if verifier is not None else None

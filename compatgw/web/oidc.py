@@ -140,6 +140,11 @@ class TokenVerifier:
         ConfigError: PyJWT or cryptography is not installed, or an issuer's address is wrong.
     """
 
+    @staticmethod
+    def reads(text: str) -> bool:
+        """True for what looks like a token; all else is a key."""
+        return looks_like_token(text)
+
     def __init__(
         self,
         issuers: Sequence[OidcSettings],

@@ -143,6 +143,7 @@ def _generation(row: UsageRow) -> dict[str, Any]:
         "streamed": row.stream,
         "is_byok": row.byok,
         "cached": row.cached_answer,
+        "guardrails": row.guardrails,
         "status": row.status,
         "error_code": row.code or None,
         "tokens_prompt": row.input,

@@ -16,14 +16,7 @@ from compatgw.flow.call import ClientGone
 from compatgw.flow.storage import told
 from compatgw.flow.watching import refused
 from compatgw.state.base import StateError
-from compatgw.surfaces.audio import SPEECH, TRANSCRIPTIONS, TRANSLATIONS
-from compatgw.surfaces.chat import CHAT
-from compatgw.surfaces.completions import COMPLETIONS
-from compatgw.surfaces.embeddings import EMBEDDINGS
-from compatgw.surfaces.images import EDITS, IMAGES
-from compatgw.surfaces.messages import MESSAGES
-from compatgw.surfaces.moderations import MODERATIONS
-from compatgw.surfaces.rerank import RERANK
+from compatgw.surfaces.table import SURFACES
 from compatgw.web import cors, counting, endpoints, metrics, own, responses
 from compatgw.web.paths import place_of
 from compatgw.web.visit import Visit
@@ -31,7 +24,6 @@ from compatgw.web.visit import Visit
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from compatgw.surfaces.base import Surface
     from compatgw.web.site import Site
     from compatgw.web.visit import Receive, Send
 
@@ -39,31 +31,15 @@ _log = logging.getLogger("compatgw")
 
 Endpoint = Callable[["Site", Visit], Awaitable[None]]
 
-SURFACES: Mapping[str, Surface] = MappingProxyType(
-    {
-        "/chat/completions": CHAT,
-        "/completions": COMPLETIONS,
-        "/embeddings": EMBEDDINGS,
-        "/images/generations": IMAGES,
-        "/images/edits": EDITS,
-        "/audio/speech": SPEECH,
-        "/audio/transcriptions": TRANSCRIPTIONS,
-        "/audio/translations": TRANSLATIONS,
-        "/moderations": MODERATIONS,
-        "/rerank": RERANK,
-        "/messages": MESSAGES,
-    }
-)
-"""Calls by their paths under `/v1`; further surfaces have endpoints of their own."""
+# Their endpoints do more than call.
+_OTHERS: Mapping[str, Endpoint] = {"/messages/count_tokens": counting.count_tokens, "/responses": responses.create}
 
 Endpoints = Mapping[str, Endpoint]
 """By method."""
 
 # Surface routes answer with and without `/v1`.
 _SURFACE: Mapping[str, Endpoints] = {
-    **{path: {"POST": endpoints.calls(surface)} for path, surface in SURFACES.items()},
-    "/messages/count_tokens": {"POST": counting.count_tokens},
-    "/responses": {"POST": responses.create},
+    **{path: {"POST": _OTHERS.get(path) or endpoints.calls(path)} for path in SURFACES},
     "/models": {"GET": endpoints.models},
     "/key": {"GET": own.key},
     "/generation": {"GET": own.generation},

@@ -5,9 +5,9 @@ What does not live here: who may know which (`endpoints.py`), the page (`pages/`
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NotRequired
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from compatgw.policy import breaker
 
@@ -64,12 +64,12 @@ class StatusDocument(TypedDict):
 def overall(site: Site) -> Overall:
     """`down`: nothing can be answered; `degraded`: not everything, or not as configured; else `up`."""
     house, now = site.house, site.house.clock()
-    if not site.open or not house.keys:
+    if not site.open or not house.directory.deployments:
         return "down"
     by_provider: dict[str, set[str]] = {}
     for seen in house.health:
         by_provider.setdefault(seen.name, set()).add(seen.state(now))
-    if len(by_provider) == len(house.keys) and all(states <= _OUT for states in by_provider.values()):
+    if len(by_provider) == len(house.directory.deployments) and all(states <= _OUT for states in by_provider.values()):
         return "down"
     if not all(states <= _WELL for states in by_provider.values()) or house.counters.state.startswith("lost"):
         return "degraded"

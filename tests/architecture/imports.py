@@ -100,6 +100,8 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("compatgw/gateway.py", "compatgw.pages.static"): "read for whoever asks for a page first",
     ("compatgw/assembly.py", "compatgw.state.secrets"): "needs argon2 and cryptography, which an installation may lack",
     ("compatgw/assembly.py", "compatgw.state.verify"): "the same",
+    ("compatgw/assembly.py", "compatgw.admin.office"): "only a gateway with a ledger has it",
+    ("compatgw/assembly.py", "compatgw.web.oidc"): "only a gateway with issuers has it",
     (
         "compatgw/upstream/tokens.py",
         "compatgw.upstream.statement",

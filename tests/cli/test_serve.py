@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import socket
 import sqlite3
@@ -295,3 +296,22 @@ async def test_answers_are_not_held_back_for_an_acknowledgement() -> None:
         await writer.wait_closed()
 
     assert on
+
+
+def test_logs_are_json_where_they_are_asked_for(process: list[subprocess.Popen[str]], folder: Path) -> None:
+    """The server's own lines and one for each call, every one an object."""
+    one = start(
+        process, "serve", "--port", "0", "--log-format", "json", "--log-level", "debug",
+        COMPATGW_KEYS="k", OPENAI_API_KEY="sk-x",
+    )  # fmt: skip
+    origin = port_of(one)
+    body = {"model": "anthropic/claude", "messages": [{"role": "user", "content": "Hello"}]}
+    got = httpx.post(f"{origin}/v1/chat/completions", headers={"Authorization": "Bearer k"}, json=body)
+    assert got.status_code == 404
+    assert one.stdout is not None
+    lines = lines_until(one.stdout, "model_not_found").splitlines()
+    told = [json.loads(line) for line in lines if line.startswith("{")]
+
+    assert told[-1]["request_id"] == got.headers["x-request-id"]
+    assert told[-1]["call"]["status"] == 404
+    assert {line["logger"] for line in told} <= {"compatgw", "compatgw.calls", "uvicorn.error", "asyncio"}

@@ -468,7 +468,7 @@ def test_a_process_that_ends_without_closing_loses_nothing(tmp_path: Any) -> Non
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     with sqlite3.connect(path) as database:
-        assert database.execute("SELECT count(*) FROM usage").fetchone() == (3,)
+        assert database.execute("SELECT count(*) FROM compatgw_usage").fetchone() == (3,)
     database.close()
 
 

@@ -6,6 +6,7 @@ What does not live here: the clients (`programs/`), who starts them (`running.py
 from compatgw import Gateway
 from compatgw_testing import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI, contains, reply, tool_call
 from compatgw_testing.harness import gateway_over
+from compatgw_testing.request import Request
 
 BONJOUR = "Bonjour le monde, comment allez-vous?"
 RAIN = "It rains in Paris."
@@ -21,6 +22,11 @@ UPSTREAMS: dict[str, dict[str, str]] = {
 }
 
 
+def in_words(request: Request) -> bool:
+    """Whether the shape of the answer is neither a schema nor a tool's."""
+    return request.schema is None and request.force is None
+
+
 def world() -> Gateway:
     """The gateway. `bonjour` gets a greeting, `weather` a call of a tool and then a sentence, all else what fits."""
     fakes = {
@@ -33,4 +39,6 @@ def world() -> Gateway:
         fake.on(user=contains("bonjour")).always(reply(BONJOUR, usage=(7, 3)))
         fake.on(user=contains("weather"), tools="get_weather", results=0).always(tool_call("get_weather", city="Paris"))
         fake.on(user=contains("weather"), tools="get_weather", results=1).always(reply(RAIN))
+        # Who only asks for JSON in words gets it; who gives a schema gets what was made up from it.
+        fake.on(user=contains("person"), where=in_words).always(reply('{"name": "Ann", "age": 41}'))
     return gateway_over(fakes)

@@ -224,6 +224,17 @@ async def test_what_only_the_clients_protocol_knows_is_refused_with_a_template()
     assert len(upstream.asked) == 2
 
 
+async def test_a_member_that_binds_a_request_to_its_protocol_is_refused_with_a_template() -> None:
+    """Text completions: what is echoed or scored would be the template, too."""
+    upstream = good()
+    for member in ({"echo": True}, {"logprobs": 2}, {"suffix": "x"}, {"best_of": 2}):
+        got = await send(house(upstream), {**SURFACES["/v1/completions"], **ADA, **member}, "/v1/completions")
+        (name,) = member
+        assert (got.status_code, error_of(got)["code"]) == (400, "unsupported_parameter"), got.text
+        assert error_of(got)["param"] == name
+    assert upstream.asked == []
+
+
 async def test_tokens_are_counted_with_the_template() -> None:
     """An estimate, because the upstream is asked for what came, or not at all."""
     upstream = Canned(b'{"input_tokens": 7}')

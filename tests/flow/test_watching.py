@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from compatgw import Ended
-from tests.canned import FINISH, ROLE, STREAM, WORD, Canned
-from tests.flow.upstreams import BUSY, Turns, good, post, several, streamed
+from compatgw import Ended, Gateway
+from compatgw.flow import watching
+from compatgw.telemetry.base import Began, Observer, Refused, Said, Streamed, Tried, Trying
+from tests.canned import FINISH, ROLE, STREAM, WORD, Canned, ask
+from tests.flow.upstreams import BUSY, CHAT, Turns, good, post, several, streamed
 
 
 async def test_an_answer_is_told_with_all_that_is_known_of_it() -> None:
@@ -129,6 +131,126 @@ async def test_an_async_callback_is_waited_for_at_the_end() -> None:
     await app.aclose()
 
     assert len(told) == 1
+
+
+class Everything(Observer):
+    """An observer that writes down what it is told, and in which order."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.sent: dict[str, str] = {}
+
+    def began(self, call: Began) -> str:
+        self.told.append("began")
+        self.sent = dict(call.headers)
+        return call.id
+
+    def trying(self, token: Any, attempt: Trying) -> str:
+        self.told.append(f"trying {attempt.provider}")
+        return attempt.provider
+
+    def headers(self, token: Any, mark: Any) -> tuple[tuple[str, str], ...]:
+        return (("x-mark", f"{mark} of {token}"),)
+
+    def tried(self, token: Any, mark: Any, attempt: Tried) -> None:
+        self.told.append(f"tried {mark} {attempt.code or attempt.answered}")
+
+    def streamed(self, token: Any, mark: Any, stream: Streamed) -> None:
+        self.told.append(f"streamed {mark} {stream.code or 'whole'}")
+
+    def ended(self, token: Any, call: Ended) -> None:
+        self.told.append(f"ended {call.status}")
+
+    def refused(self, request: Refused) -> None:
+        self.told.append(f"refused {request.code}")
+
+
+def overheard(app: Gateway) -> Everything:
+    """Has such an observer watch the calls of `app`."""
+    found = Everything()
+    object.__setattr__(app._house, "observers", (found,))
+    return found
+
+
+async def test_an_observer_hears_all_of_a_call_in_order() -> None:
+    """And what it sends along goes with each attempt, under that attempt's own mark."""
+    up = streamed()
+    app = several({"one": Canned(BUSY, 503), "two": up})
+    heard = overheard(app)
+    got = await post(app, {"cookie": "secret", "x-shop": "1"}, fallback=["two/m"], stream=True)
+
+    assert heard.told == [
+        "began", "trying one", "tried one upstream_unavailable", "trying two", "tried two real-1", "streamed two whole",
+        "ended 200",
+    ]  # fmt: skip
+    assert up.seen[0][b"x-mark"] == f"two of {got.headers['x-request-id']}".encode()
+    assert heard.sent["x-shop"] == "1"
+    assert not {"authorization", "cookie"} & set(heard.sent)
+
+
+async def test_an_observer_hears_of_calls_in_the_background() -> None:
+    """They are calls like all others."""
+    app = several({"one": good()})
+    heard = overheard(app)
+    async with app.client(api_key="k") as client:
+        got = await client.post("/v1/responses", json={"model": "one/m", "input": "hi", "background": True})
+        assert got.json()["status"] in ("queued", "in_progress")
+    await app.aclose()
+
+    assert heard.told == ["began", "trying one", "tried one real-1", "ended 200"]
+
+
+async def test_an_observer_hears_of_what_never_became_a_call() -> None:
+    """Once, and of nothing else."""
+    app = several({"one": good()})
+    heard = overheard(app)
+    async with app.client(api_key="wrong") as client:
+        await client.post(CHAT, json=ask())
+
+    assert heard.told == ["refused invalid_api_key"]
+
+
+async def test_an_observer_that_raises_everywhere_hurts_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """Each time is reported."""
+
+    class Broken(Observer):
+        content = True
+
+        def __getattribute__(self, name: str) -> Any:
+            if name == "content":
+                return True
+
+            def broken(*args: Any) -> Any:
+                raise RuntimeError("mine")
+
+            return broken
+
+    app = several({"one": streamed()})
+    object.__setattr__(app._house, "observers", (Broken(),))
+    with caplog.at_level(logging.ERROR, "compatgw"):
+        got = await post(app, stream=True)
+
+    assert got.content.endswith(b"data: [DONE]\n\n")
+    assert caplog.text.count("An observer of calls raised") == 7
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_nobody_watches_nothing_is_made_for_watching(stream: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No record, no copy of headers: a call without observers pays for none of it."""
+    made: list[str] = []
+    for record in (Began, Trying, Tried, Streamed, Ended, Refused, Said):
+        monkeypatch.setattr(watching, record.__name__, lambda *args, name=record.__name__, **members: made.append(name))
+    monkeypatch.setattr(watching, "Shown", lambda headers: made.append("Shown"))
+    monkeypatch.setattr(watching, "Heard", lambda: made.append("Heard"))
+    up = streamed() if stream else good()
+    app = several({"one": up})
+    await post(app, stream=stream)
+    await post(several({"one": Canned(BUSY, 500)}), stream=stream)
+    async with app.client(api_key="wrong") as client:
+        await client.post(CHAT, json=ask())
+
+    assert made == []
+    assert not {b"traceparent", b"baggage"} & set(up.seen[0])
 
 
 @pytest.mark.parametrize("stream", [False, True])

@@ -53,7 +53,7 @@ def answered(steps: Steps[T], reply: Callable[[Ask], object]) -> T:
             asked = steps.send(answer)
         except StopIteration as end:
             return end.value  # type: ignore[no-any-return]  # what a generator returns has no type of its own
-        answer = reply(asked)
+        answer = None if asked is None else reply(asked)
 
 
 def ready(steps: Steps[T]) -> T:

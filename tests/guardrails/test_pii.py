@@ -130,6 +130,8 @@ def test_what_was_taken_out_can_be_put_back(pieces: list[str]) -> None:
         ("+44 (0)20 7946 0958, 0044 20 7946 0958", "[PHONE_1], [PHONE_1]"),
         ("415-555-2671x99", "[PHONE_1]x99"),
         ("IP:2001:db8::1428:57ab, ::ffff:10.1.2.3", "IP:[IP_1], [IP_2]"),
+        ("Visa4111111111111111, SSN078-05-1120, ab4111111111111111", "Visa[CREDIT_CARD_1], SSN[US_SSN_1], ab4111111111111111"),
+        ("Tel+49 30 123456, 2+493012345678", "Tel[PHONE_1], 2+493012345678"),
         ("http://10.0.0.1:80/", "http://[IP_1]:80/"),
     ],
 )  # fmt: skip

@@ -16,6 +16,7 @@ from compatgw.guardrails.base import Ask, Guardrail, Own, Spot, Verdict, settled
 from compatgw.guardrails.moderation import WordList
 from compatgw.guardrails.pii import Pii
 from compatgw.guardrails.pipeline import Blocked, Pipeline
+from compatgw.guardrails.schema import SchemaGuard, Shape
 from compatgw.guardrails.slots import answered as texts_of_answer
 from compatgw.guardrails.slots import replaced, texts
 from compatgw.wire.chat import ChatChunk, ChatCompletion, ChatRequest
@@ -165,6 +166,60 @@ def complete(content: str | None, **more: Any) -> ChatCompletion:
     return cast(
         "ChatCompletion", {"id": "c", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]}
     )
+
+
+def test_a_schema_is_judged_over_what_the_client_would_get() -> None:
+    """After originals were put back; and what asks others sees placeholders, wherever it stands in the list."""
+    seen: list[str] = []
+
+    def note(text: str, spot: Spot) -> None:
+        seen.append(text)
+
+    shape = Shape({"type": "object", "properties": {"to": {"const": "a@x.com"}}})
+    pipeline = Pipeline([Pii("restore")], [SchemaGuard(shape), Own("note", note)])
+    answered(
+        pipeline.request(cast("ChatRequest", {"model": "m", "messages": [{"role": "user", "content": "a@x.com"}]})), run
+    )
+    got = answered(pipeline.completion(complete('{"to": "[EMAIL_1]"}')), run)
+
+    assert seen == ['{"to": "[EMAIL_1]"}']
+    assert got["choices"][0]["message"]["content"] == '{"to": "a@x.com"}'
+    assert pipeline.status() == "pii:restore,note:pass,schema_validation:pass"
+
+
+def test_long_texts_let_others_run_and_are_the_same() -> None:
+    """A pause now and then, also within an address."""
+    text = "x " * 16_382 + "john.doe@example.com " * 4000
+    pipeline = Pipeline([Pii()], [])
+    steps = pipeline.request(cast("ChatRequest", {"model": "m", "messages": [{"role": "user", "content": text}]}))
+    pauses = 0
+    request: Any = None
+    while request is None:
+        try:
+            assert next(steps) is None
+            pauses += 1
+        except StopIteration as end:
+            request = end.value
+
+    assert pauses == (len(text) - 1) // 32_768
+    assert request["messages"][0]["content"] == text.replace("john.doe@example.com", "[EMAIL_1]")
+
+
+def test_requests_to_other_endpoints_have_texts_too() -> None:
+    """Input, prompt, instructions, query and documents; numbers stay."""
+    body: dict[str, Any] = {
+        "model": "m",
+        "input": ["a@x.com", [1, 2], {"text": "b@x.com"}],
+        "prompt": "c@x.com",
+        "instructions": "d@x.com",
+        "query": "e@x.com",
+        "documents": ["f@x.com", {"text": "g@x.com", "id": 1}],
+    }
+    got = settled(Pipeline([Pii()], []).body(body))
+
+    assert "x.com" not in orjson.dumps(got).decode()
+    assert got["input"] == ["[EMAIL_1]", [1, 2], {"text": "[EMAIL_2]"}]
+    assert got["documents"][1]["id"] == 1
 
 
 # --- whole answers ---------------------------------------------------------------------------

@@ -15,7 +15,6 @@ from opentelemetry.semconv._incubating.metrics import gen_ai_metrics
 from opentelemetry.trace import SpanKind, StatusCode
 
 from compatgw import ConfigError, Gateway
-from compatgw.telemetry import choosing
 from compatgw.telemetry.labels import Models
 from compatgw.telemetry.otel import OpenTelemetry
 from tests.canned import DONE, FINISH, ROLE, STREAM, USAGE, WORD, Canned
@@ -299,7 +298,7 @@ async def test_it_is_off_unless_it_is_asked_for(spans: Spans) -> None:
 
 def test_asking_for_what_is_not_installed_is_said_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """And `auto` does without it."""
-    monkeypatch.setattr(choosing.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"telemetry\.otel.*compatgw\[otel\]"):
         Gateway(keys=["k"], telemetry={"otel": True}, environ={})
     assert Gateway(keys=["k"], telemetry={"otel": "auto"}, environ={}).settings.telemetry.otel == "auto"

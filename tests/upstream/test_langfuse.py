@@ -60,7 +60,7 @@ async def refused(langfuse: Langfuse, name: str = "greet") -> GatewayError:
         ("team/greet.v2", None, "/team%2Fgreet.v2?label=production"),
         ("a b&c=d?e#f%2F", "x&version=1", "/a%20b%26c%3Dd%3Fe%23f%252F?label=x%26version%3D1"),
         ("grüße/é", None, "/gr%C3%BC%C3%9Fe%2F%C3%A9?label=production"),
-        ("../../secrets", None, "/..%2F..%2Fsecrets?label=production"),
+        ("../secrets", None, "/..%2Fsecrets?label=production"),
         ("%2e%2e", None, "/%252e%252e?label=production"),
     ],
 )

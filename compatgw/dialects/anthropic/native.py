@@ -1,7 +1,8 @@
 """Requests that came in this very protocol: sent on as they came, and their answers told as they come.
 
-Changed are only the model, a length over the model's limit, members that the gateway took out before, and
-thinking that this gateway told in another vendor's stead, which no upstream of this protocol vouches for.
+Changed are only the model, a length over the model's limit, members that the gateway took out before,
+thinking that this gateway told in another vendor's stead, which no upstream of this protocol vouches for, and
+a budget for thinking where such calls wait for the model.
 Beside the bytes that pass by, the decoders of the hub read usage, errors and the honest end.
 
 What does not live here: requests in the hub's words (`request.py`), who asks (`surfaces/messages/`).
@@ -37,6 +38,7 @@ _LEAST = 1024
 _BLAMED = re.compile(r"([a-z_]+(?:\.[a-z0-9_]+)*):? ")
 _PLACES = re.compile(r"\.(\d+)")
 _VERSION = "anthropic-version"
+_THOUGHT = ("thinking", "redacted_thinking")
 
 
 def encode(native: Native, target: Target) -> Outgoing:
@@ -44,10 +46,12 @@ def encode(native: Native, target: Target) -> Outgoing:
 
     Raises:
         InvalidRequest: It nests deeper than can be written.
+        UnsupportedParameter: A budget for thinking cannot be sent, and the policy is `reject`.
     """
     left = Leftovers(target)
     body = {**native.body, "model": target.model, "messages": _vouched(native.body["messages"], left)}
     _clamp(body, target, left)
+    _unbudgeted(body, left)
     return _outgoing(PATH, body, native, left)
 
 
@@ -60,6 +64,7 @@ def encode_count(native: Native, target: Target) -> Outgoing:
     left = Leftovers(target)
     body = {name: value for name, value in native.body.items() if name not in UNCOUNTED}
     body |= {"model": target.model, "messages": _vouched(native.body["messages"], left)}
+    _unbudgeted(body, left)
     return _outgoing(COUNT_PATH, body, native, left)
 
 
@@ -104,14 +109,36 @@ def _vouched(messages: list[Any], left: Leftovers) -> list[Any]:
     return messages if changed is None else changed
 
 
+def _unbudgeted(body: dict[str, Any], left: Leftovers) -> None:
+    """Leaves a budget for thinking out where the calls that wait came without thought: the API refuses the two."""
+    thinking = body.get("thinking")
+    if isinstance(thinking, dict) and thinking.get("type") == "enabled" and _unthought(body["messages"]):
+        left.hint("thinking", thinking)
+        del body["thinking"]
+
+
+def _unthought(messages: list[Any]) -> bool:
+    """The last calls are answered, and the turn that they are of does not begin with thought."""
+    answered, turn = False, list[Any]()
+    for message in reversed(messages):
+        content = message.get("content")
+        blocks = content if isinstance(content, list) else [{"type": "text"}] if content else []
+        if message.get("role") == "assistant":
+            turn = [*blocks, *turn]
+        elif turn:
+            break
+        else:
+            answered = answered or any(block.get("type") == "tool_result" for block in blocks)
+    return answered and bool(turn) and turn[0].get("type") not in _THOUGHT
+
+
 def unsigned(native: Native) -> Native:
     """`native` without any thinking: for an upstream that refused a signature, which another platform may have made."""
-    kinds = ("thinking", "redacted_thinking")
     messages: list[Any] = []
     for message in native.body["messages"]:
         content = message.get("content")
         if message.get("role") == "assistant" and isinstance(content, list):
-            kept = [block for block in content if block.get("type") not in kinds]
+            kept = [block for block in content if block.get("type") not in _THOUGHT]
             if kept:
                 messages.append({**message, "content": kept})
         else:

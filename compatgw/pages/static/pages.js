@@ -111,14 +111,17 @@
   // --- models: a tag puts its name into every snippet of its kind
   const inText = (name) => JSON.stringify(name).slice(1, -1);
   const spelled = { json: inText, shell: (name) => inText(name).replaceAll("'", "'\\''"), plain: (name) => name };
-  for (const tag of all("[data-choose]")) {
-    tag.addEventListener("click", (event) => {
+  for (const tags of all("[data-choose]")) {
+    const kind = tags.dataset.choose;
+    tags.addEventListener("click", (event) => {
+      const tag = event.target.closest("a");
+      if (!tag || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      const { choose, kind } = tag.dataset;
-      for (const place of all(`[data-model="${kind}"]`)) place.textContent = spelled[place.dataset.spelled](choose);
-      for (const each of all(`[data-choose][data-kind="${kind}"]`)) each.removeAttribute("aria-current");
+      const name = tag.textContent;
+      for (const place of all(`[data-model="${kind}"]`)) place.textContent = spelled[place.dataset.spelled](name);
+      for (const each of all("a[aria-current]", tags)) each.removeAttribute("aria-current");
       tag.setAttribute("aria-current", "true");
-      say(choose);
+      say(name);
     });
   }
 
@@ -141,7 +144,7 @@
     field.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
       event.preventDefault();
-      items().find((item) => !item.hidden)?.querySelector("[data-choose]")?.click();
+      items().find((item) => !item.hidden)?.querySelector("a")?.click();
     });
     filter();
   }

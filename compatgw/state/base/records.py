@@ -286,6 +286,7 @@ class UsageRow:
         latency, first_token: Seconds.
         status: HTTP status. code: Of the error, empty for none.
         byok: The team's own provider key was used. cached_answer: It came out of the cache.
+        guardrails: What each of them did, such as `pii:redact,mine:pass`.
     """
 
     id: str
@@ -313,6 +314,7 @@ class UsageRow:
     first_token: float | None = None
     status: int = 200
     code: str = ""
+    guardrails: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 _SCHEMA_WORDS = frozenset(
     (
         *("type", "properties", "required", "items", "enum", "const", "anyOf", "allOf", "$ref", "$defs", "definitions"),
-        *("description", "title", "default", "minItems", "format", "additionalProperties", "propertyNames"),
+        # Vercel's AI SDK sends `$schema` with every schema.
+        *("$schema", "description", "title", "default", "minItems", "format", "additionalProperties", "propertyNames"),
     )
 )
 _FORMATS = ("date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid")

@@ -11,7 +11,7 @@ import inspect
 import json
 import sys
 import traceback
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 BONJOUR = "Please say bonjour."
 WEATHER = "What is the weather in Paris?"
@@ -41,12 +41,14 @@ def run(**surfaces: Any) -> None:
     An underscore in a name is a space in what is told.
     """
     told = json.load(sys.stdin)
+    # What libraries print goes elsewhere: the output is the lines alone.
+    lines, sys.stdout = sys.stdout, sys.stderr
     # One loop for all: clients keep connections, which belong to the loop that made them.
     with asyncio.Runner() as runner:
-        _all(told, surfaces, runner)
+        _all(told, surfaces, runner, lines)
 
 
-def _all(told: dict[str, Any], surfaces: dict[str, Any], runner: asyncio.Runner) -> None:
+def _all(told: dict[str, Any], surfaces: dict[str, Any], runner: asyncio.Runner, lines: TextIO) -> None:
     for name, names in told["upstreams"].items():
         at = At(
             told["origin"], f"{told['origin']}/v1", told["key"],
@@ -65,7 +67,7 @@ def _all(told: dict[str, Any], surfaces: dict[str, Any], runner: asyncio.Runner)
                 if got is None:
                     continue
                 line["got"] = got
-            print(json.dumps(line), flush=True)
+            print(json.dumps(line), flush=True, file=lines)
 
 
 async def _awaited(what: Any) -> Any:

@@ -2,17 +2,21 @@
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
-from telling import BONJOUR, PERSON, WEATHER, run
-
 FOLDER = Path(tempfile.mkdtemp(prefix="llm-"))
+os.environ["LLM_USER_PATH"] = str(FOLDER)
+
+from click.testing import CliRunner  # noqa: E402
+from llm.cli import cli  # noqa: E402 - it looks for its folder
+from telling import BONJOUR, PERSON, WEATHER, run  # noqa: E402
+
 WEATHER_TOOL = '''
 def get_weather(city: str) -> str:
     """The weather of a city."""
+    with open(%r, "a") as called:
+        print(city, file=called)
     return f"Rain in {city}."
 '''
 
@@ -24,13 +28,9 @@ def llm(at, *arguments):
     }  # fmt: skip
     # JSON is YAML.
     (FOLDER / "extra-openai-models.yaml").write_text(json.dumps([entry]))
-    done = subprocess.run(
-        [sys.executable, "-m", "llm", *arguments],
-        capture_output=True, text=True, timeout=60, check=False,
-        env={**os.environ, "LLM_USER_PATH": str(FOLDER)},
-    )  # fmt: skip
-    if done.returncode:
-        raise RuntimeError(done.stderr)
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    if done.exit_code:
+        raise RuntimeError(done.output)
     return done.stdout.removesuffix("\n")
 
 
@@ -39,8 +39,10 @@ def ask(at, text, *options):
 
 
 def tools(at):
-    text = ask(at, WEATHER, "--functions", WEATHER_TOOL, "--no-stream")
-    return {"called": ["Paris"], "text": text.strip()}
+    called = FOLDER / "called"
+    called.write_text("")
+    text = ask(at, WEATHER, "--functions", WEATHER_TOOL % str(called), "--no-stream")
+    return {"called": called.read_text().split(), "text": text.strip()}
 
 
 run(

@@ -158,6 +158,60 @@ def test_thinking_of_other_vendors_stays_out() -> None:
     assert out.dropped == ("messages.thinking",)
 
 
+CALL: Any = {"type": "tool_use", "id": "t1", "name": "w", "input": {}}
+ANSWERED: Any = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "18"}]}
+MANUAL = {"type": "enabled", "budget_tokens": 1024}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        ([CALL], False),
+        ([{"type": "text", "text": "I look."}, CALL], False),
+        ([{"type": "thinking", "thinking": "", "signature": sealed([{"data": "G"}])}, CALL], False),
+        ([{"type": "thinking", "thinking": "Hm", "signature": "S"}, CALL], True),
+        ([{"type": "redacted_thinking", "data": "D"}, CALL], True),
+    ],
+)
+@pytest.mark.parametrize("more", [[], [{"role": "system", "content": "Be brief."}], HI])
+def test_a_call_that_came_without_thought_bars_a_budget(said: Any, kept: bool, more: Any) -> None:
+    """The API refuses a budget where the calls that wait began without thought, as another vendor's do."""
+    talk = [*HI, {"role": "assistant", "content": said}, ANSWERED, *more]
+    out, body = sent("claude-sonnet-4-5", messages=talk, max_tokens=4000, thinking=MANUAL)
+
+    assert body.get("thinking") == (MANUAL if kept else None)
+    assert ("thinking" in out.dropped) == (not kept)
+    adaptive = {"type": "adaptive"}
+    assert sent(messages=talk, thinking=adaptive)[1]["thinking"] == adaptive
+    counted = COUNT.encode(
+        Native("count_tokens", {"model": "m", "messages": talk, "thinking": MANUAL}, ()), CONTEXT.target
+    )
+    assert orjson.loads(counted.body).get("thinking") == (MANUAL if kept else None)
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        HI,
+        [*HI, {"role": "assistant", "content": [CALL]}, ANSWERED, {"role": "assistant", "content": "Mild."}, *HI],
+        [*HI, {"role": "assistant", "content": "Hello."}, *HI],
+        [*HI, {"role": "assistant", "content": "Well, "}],
+    ],
+)
+def test_a_budget_stays_where_no_call_waits(talk: Any) -> None:
+    """Earlier calls are done with."""
+    assert sent("claude-sonnet-4-5", messages=talk, thinking=MANUAL)[1]["thinking"] == MANUAL
+
+
+def test_a_refused_signature_takes_the_budget_along() -> None:
+    """A second try without signed thought would be refused for its lack."""
+    said = [{"type": "thinking", "thinking": "Hm", "signature": "S"}, CALL]
+    talk = [*HI, {"role": "assistant", "content": said}, ANSWERED]
+    bare = unsigned(Native("messages", {"model": "m", "max_tokens": 4000, "messages": talk, "thinking": MANUAL}, ()))
+
+    assert "thinking" not in orjson.loads(MESSAGES.encode(bare, Target("Anthropic", "claude-sonnet-4-5")).body)
+
+
 def test_a_request_without_any_thinking() -> None:
     """For an upstream that refused a signature: all the rest of it is there, and the request itself is unchanged."""
     text = {"type": "text", "text": "a"}

@@ -1,0 +1,7 @@
+"""What protocols have in common that carry a conversation as messages of blocks: Anthropic's Messages, Bedrock's Converse.
+
+Blocks of one kind each (text, pictures, reasoning, calls, results) in turns that alternate, for Claude above all. How
+a protocol spells a block and what a host's models can do is the dialect's own, handed in as a small object or as data.
+
+What does not live here: any one protocol (`dialects/anthropic/`, `dialects/bedrock/`).
+"""
