@@ -74,10 +74,12 @@ def rendered(prompt: Prompt, variables: Mapping[str, str], *, most: int) -> list
     Raises:
         InvalidRequest: A variable is missing, and `param` names it; or all of it is too long.
     """
-    size = 0
+    size, own = 0, []
     for message in prompt.messages:
-        size += len(message.content)
-        for name in _VARIABLE.findall(message.content):
+        # Text and names by turns.
+        pieces = _VARIABLE.split(message.content)
+        names = pieces[1::2]
+        for name in names:
             if name not in variables:
                 raise InvalidRequest(
                     f"The prompt '{prompt.name[:_SHOWN]}' (version {prompt.version}) needs the variable '{name}'. "
@@ -85,18 +87,17 @@ def rendered(prompt: Prompt, variables: Mapping[str, str], *, most: int) -> list
                     param=f"prompt_variables.{name}",
                     code="missing_parameter",
                 )
-            # A text that stands in many places grows far beyond the request that brought it.
-            size += len(variables[name])
+        pieces[1::2] = [variables[name] for name in names]
+        # A text that stands in many places grows far beyond the request that brought it.
+        size += sum(map(len, pieces))
+        own.append((message.role, pieces))
     if size > most:
         raise InvalidRequest(
             f"The prompt '{prompt.name[:_SHOWN]}' has {size:,} characters with these variables, the most is {most:,}. "
             "Send shorter ones.",
             param="prompt_variables",
         )
-    return [
-        {"role": message.role, "content": _VARIABLE.sub(lambda found: variables[found[1]], message.content)}
-        for message in prompt.messages
-    ]
+    return [{"role": role, "content": "".join(pieces)} for role, pieces in own]
 
 
 def before(prompt: Sequence[Mapping[str, Any]], messages: Sequence[Any]) -> list[Any]:

@@ -12,6 +12,7 @@ import pytest
 from compatgw import ConfigError, Gateway
 from compatgw.guardrails.base import Spot, Verdict
 from tests.canned import DONE, Canned, chunk
+from tests.flow.paying import Open
 from tests.flow.upstreams import Turns, error_event, error_of, events, good, post, several, streamed
 
 MAIL = "Write to ann.lee@example.org today."
@@ -390,3 +391,41 @@ async def test_tool_arguments_are_looked_at() -> None:
     )
 
     assert orjson.loads(arguments) == {"to": "[EMAIL_1]"}
+
+
+# --- with a ledger ---
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_record_of_a_call_says_what_they_did(open_sqlite_shop: Open, stream: bool) -> None:
+    """Of both ways, also where a header could not know it yet."""
+    up = streamed("Write to ann.lee@", "example.org") if stream else good(MAIL)
+    one = open_sqlite_shop(up, guardrails=PII)
+    await one.post(await one.key(), messages=user(MAIL), stream=stream)
+    (row,) = await one.rows()
+
+    assert row.guardrails == "pii:redact"
+
+
+async def test_a_teams_demand_holds_for_its_keys(open_sqlite_shop: Open) -> None:
+    """And a blocked call is recorded, at no cost."""
+    up = good()
+    one = open_sqlite_shop(up, guardrails={"teams": {"t1": {"input": [{"name": "pii", "action": "block"}]}}})
+    got = await one.post(await one.key(wallet="10"), messages=user(MAIL))
+    (row,) = await one.rows()
+
+    assert (got.status_code, up.asked) == (400, [])
+    assert (row.status, row.code, row.charge, row.guardrails) == (400, "content_blocked", 0, "pii:block")
+
+
+async def test_all_rounds_of_a_repair_are_paid(open_sqlite_shop: Open) -> None:
+    """The tokens of both answers are on one record."""
+    up = Turns(good("no json"), good('{"n": 1}'))
+    one = open_sqlite_shop(up)
+    wish = {"output": [{"name": "schema_validation", "schema": SCHEMA, "repair": 1}]}
+    got = await one.post(await one.key(wallet="10"), guardrails=wish)
+    (row,) = await one.rows()
+
+    assert (got.status_code, up.calls) == (200, 2)
+    assert (row.input, row.output) == (6, 4)
+    assert row.charge == row.cost > 0

@@ -132,7 +132,7 @@ def test_a_text_that_stands_in_many_places_is_bounded() -> None:
     with pytest.raises(InvalidRequest) as caught:
         rendered(prompt, {"a": "x" * 1_000_000}, most=32 << 20)
     assert (caught.value.code, caught.value.param) == ("invalid_value", "prompt_variables")
-    assert "10,000,050,000" in caught.value.message
+    assert "10,000,000,000" in caught.value.message
     assert len(rendered(prompt, {"a": "x"}, most=60_000)) == 1
 
 
@@ -144,10 +144,10 @@ def test_five_megabytes_of_braces_take_no_time(piece: str) -> None:
 
     def seconds(size: int) -> float:
         prompt = template(piece * (size // len(piece)))
-        began = time.perf_counter()
+        began = time.thread_time()
         names = variables_of(prompt)
         rendered(prompt, dict.fromkeys(names, ""), most=size)
-        return time.perf_counter() - began
+        return time.thread_time() - began
 
     small = min(seconds(500_000) for _ in range(3))
     assert seconds(5_000_000) < max(30 * small, 0.5)
