@@ -13,6 +13,7 @@ from compatgw.pages.failures import failures
 from compatgw.pages.render import page, view_of
 from compatgw.pages.setups import SETUPS
 from compatgw.policy.limits import PLANS
+from compatgw.sections import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,4 +79,13 @@ def _limits(site: Site) -> dict[str, Any]:
     own = site.house.settings.plans
     plans = {name: (plan.requests, plan.tokens, plan.concurrency) for name, plan in PLANS.items()}
     plans |= {name: (plan.requests, plan.tokens, plan.concurrency) for name, plan in own.items()}
-    return {"plans": plans, "max_body": site.house.settings.max_body, "max_upload": site.house.settings.max_upload}
+    return {
+        "plans": plans,
+        "max_body": _mib(site.house.settings.max_body),
+        "max_upload": _mib(site.house.settings.max_upload),
+    }
+
+
+def _mib(size: int) -> float:
+    exact = round(size / MIB, 1)
+    return int(exact) if exact == int(exact) else exact

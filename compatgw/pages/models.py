@@ -5,6 +5,7 @@ What does not live here: what a name means (`policy/directory.py`), what is know
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from compatgw.errors import NotFound
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from compatgw.web.site import Site
     from compatgw.web.visit import Visit
 
+NATIVE = "completions"
+"""The surface that a dialect has as its very own only if it is OpenAI's protocol."""
+
 Kind = Literal["chat", "embedding", "image", "scores"]
 
 
@@ -31,7 +35,7 @@ class Row(NamedTuple):
         providers: Who serves it, the preferred first; what follows is true of that one.
         native: It speaks OpenAI's protocol itself; else requests and answers are translated.
         context, max_output: Tokens.
-        input, output: Price of a million tokens, in text. image: Of a picture that is made.
+        input, output: Price of a million tokens. image: Of a picture that is made.
         vision, pdf, tools, schema, reasoning, streaming: What it can do.
     """
 
@@ -41,9 +45,9 @@ class Row(NamedTuple):
     native: bool
     context: int | None
     max_output: int | None
-    input: str | None
-    output: str | None
-    image: str | None
+    input: Decimal | None
+    output: Decimal | None
+    image: Decimal | None
     vision: bool | None
     pdf: bool | None
     tools: bool | None
@@ -74,8 +78,7 @@ def _row(site: Site, name: str, ways: tuple[Candidate, ...]) -> Row:
         id=name,
         kind=_kind(first),
         providers=tuple(dict.fromkeys(way.deployment.name for way in ways)),
-        # Only OpenAI's protocol has these.
-        native=dialect.completions is not None,
+        native=NATIVE in dialect.native,
         context=first.context,
         max_output=first.max_output,
         input=_price(price, "input"),
@@ -96,10 +99,11 @@ def _kind(way: Candidate) -> Kind:
     return next((kind for made, kind in kinds if made in output), "scores")
 
 
-def _price(price: Price | None, member: Literal["input", "output", "per_image"]) -> str | None:
+def _price(price: Price | None, member: Literal["input", "output", "per_image"]) -> Decimal | None:
     if price is None or not (amount := getattr(price, member)):
         return None
-    return money_text(amount)
+    # At least two decimals, and no needless zeros behind them.
+    return Decimal(money_text(amount))
 
 
 def title_of(provider: str) -> str:

@@ -18,6 +18,7 @@ import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from decimal import Decimal
 
 LANGUAGES: Mapping[str, str] = MappingProxyType({"en": "English", "vi": "Tiếng Việt"})
 """Code to the name that its speakers have for it; the first is for whoever asks for none of them."""
@@ -95,7 +96,7 @@ def _wishes(accepted: str) -> list[str]:
     return [code for _, code in sorted(weighed, key=lambda pair: -pair[0])]
 
 
-def number(language: str, value: float) -> str:
+def number(language: str, value: float | Decimal) -> str:
     """A number as the language groups it: `1,048,576` in English, `1.048.576` in Vietnamese."""
     grouped = f"{value:,}"
     return grouped.translate(_TURNED) if language == "vi" else grouped
