@@ -56,7 +56,9 @@ if TYPE_CHECKING:
 PREFIX = "COMPATGW_"
 FILE = "compatgw.toml"
 # Read before there are settings, or by somebody else.
-_NOT_SETTINGS = ("COMPATGW_CONFIG", "COMPATGW_RECORDINGS", "COMPATGW_TESTING")
+_NOT_SETTINGS = (
+    "COMPATGW_CONFIG", "COMPATGW_RECORDINGS", "COMPATGW_TESTING", "COMPATGW_BROWSER", "COMPATGW_NODE_MODULES",
+)  # fmt: skip
 
 
 class ConfigError(ValueError):

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     import httpx
     import httpx2
-    import openai
+    from openai import AsyncOpenAI, OpenAI
 
     from compatgw.assembly import Records
     from compatgw.guardrails.base import Function, Guardrail
@@ -339,7 +339,7 @@ class Gateway:
         """
         return sync_client(self, library, api_key, self.aclose, self._vouch(api_key, principal))
 
-    def openai(self, *, api_key: str | None = None, principal: Principal | None = None) -> openai.OpenAI:
+    def openai(self, *, api_key: str | None = None, principal: Principal | None = None) -> OpenAI:
         """An OpenAI SDK client that calls this gateway in process; close it as `sync_client`.
 
         Args:
@@ -355,7 +355,7 @@ class Gateway:
         http_client: Any = self.sync_client(_library_of(openai.__version__), principal=principal)
         return openai.OpenAI(api_key=key, base_url=f"{BASE_URL}/v1", http_client=http_client)
 
-    def async_openai(self, *, api_key: str | None = None, principal: Principal | None = None) -> openai.AsyncOpenAI:
+    def async_openai(self, *, api_key: str | None = None, principal: Principal | None = None) -> AsyncOpenAI:
         """The same as an `AsyncOpenAI`, which runs in the event loop of its caller.
 
         Args:

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 
 Headers = tuple[tuple[str, str], ...]
 Marks = tuple[tuple["Observer", Any, Any], ...]
-"""Observers, each with what it calls a call and one of its attempts."""
+"""Observers, each with what it calls a call, and what it calls one of its attempts."""
 
 JSON = "application/json"
 EVENTS = "text/event-stream"
@@ -218,7 +218,8 @@ class Call:
         described: The model that put its images into words, "" where none did.
         stripped: What was signed is left out from now on: an upstream refused it.
         guard: Its guardrails.
-        watched: Observers, each with what it calls this call. marks: The same with what it calls this attempt.
+        watched: Observers, each with what it calls this call. traced: One of them traces.
+        marks: The same with what each calls the attempt that is on its way.
         heard: What is answered, for observers that want to hear it.
         trace: Headers that say which trace the call is part of, sent along to upstreams.
         attempts: How often an upstream was asked. upstream: Seconds spent waiting for them.
@@ -258,7 +259,8 @@ class Call:
     described: str = ""
     stripped: bool = False
     guard: Guarding | None = None
-    watched: tuple[tuple[Observer, Any], ...] = ()
+    watched: Marks = ()
+    traced: bool = False
     marks: Marks = ()
     heard: Heard | None = None
     trace: Headers = ()

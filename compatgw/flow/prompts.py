@@ -256,10 +256,12 @@ class Prompts:
                     retry_after=failure.retry_after or 5,
                 ) from failure
             if found is not None:
-                self._remember(key, found, changed=age != self._age)
+                # What is of the time before a change takes no place of what may be of the time after it.
+                if age == self._age or key not in self._known:
+                    self._remember(key, found, changed=age != self._age)
                 return found
-        self._drop(key)
         if age == self._age:
+            self._drop(key)
             if len(self._missed) >= _REMEMBERED:
                 self._missed.pop(next(iter(self._missed)))
             self._missed[key] = self._clock()

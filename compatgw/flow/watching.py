@@ -9,6 +9,7 @@ import inspect
 import logging
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from compatgw.dialects.base import Answer, Piece, Result
@@ -34,6 +35,7 @@ _OPTIONS = (
     "n", "dimensions", "reasoning_effort", "encoding_format",
 )  # fmt: skip
 _CANCELLED = "cancelled"
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 # Bytes of an answer that observers hear of.
 _HEARD = 256 * 1024
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
@@ -143,28 +145,37 @@ def began(call: Call, house: House, headers: Callable[[], Mapping[str, str]]) ->
         id=call.id, endpoint=call.surface.name, model=call.request["model"], stream=call.stream, at=house.clock(),
         headers=Shown(headers),
     )  # fmt: skip
-    call.watched = tuple((observer, _safely(observer.began, told)) for observer in house.observers)
-    if call.surface.codec == "chat" and any(observer.content for observer in house.observers):
+    watched, content = [], False
+    for observer in house.observers:
+        watched.append((observer, _safely(observer.began, told), None))
+        call.traced = call.traced or observer.traces
+        content = content or observer.content
+    call.watched = tuple(watched)
+    if content and call.surface.codec == "chat":
         call.heard = Heard()
 
 
 def trying(call: Call, house: House, outgoing: Outgoing) -> Outgoing:
     """An attempt at the call's route begins; gives what is sent, with what observers add to it."""
-    route, server = call.route, call.server
-    if route is None or server is None:
-        return outgoing
-    told = Trying(
-        endpoint=call.surface.name, provider=route.deployment.name, model=route.target.model, stream=call.stream,
-        at=house.clock(), server=server.base_url,
-        options={name: value for name in _OPTIONS if isinstance(value := call.request.get(name), (int, float, str))},
-    )  # fmt: skip
-    call.marks = tuple((*watched, _safely(watched[0].trying, watched[1], told)) for watched in call.watched)
+    call.marks = call.watched
     sent: list[tuple[str, str]] = []
-    for observer, token, mark in call.marks:
-        sent += _safely(observer.headers, token, mark) or ()
+    route, server = call.route, call.server
+    if call.traced and route is not None and server is not None:
+        told = Trying(
+            endpoint=call.surface.name, provider=route.deployment.name, model=route.target.model, stream=call.stream,
+            at=house.clock(), server=server.base_url, options=_options(call.request),
+        )  # fmt: skip
+        call.marks = tuple((each, token, _safely(each.trying, token, told)) for each, token, _ in call.watched)
+        for observer, token, mark in call.marks:
+            sent += _safely(observer.headers, token, mark) or ()
+    if not sent and not call.trace:
+        return outgoing
     # Whoever takes part in the trace is its next station, in place of the caller.
-    lines = (*outgoing.headers, *(sent or call.trace))
-    return outgoing._replace(headers=lines) if sent or call.trace else outgoing
+    return outgoing._replace(headers=(*outgoing.headers, *(sent or call.trace)))
+
+
+def _options(request: Any) -> dict[str, Any]:
+    return {name: value for name in _OPTIONS if isinstance(value := request.get(name), (int, float, str))}
 
 
 def tried(
@@ -177,8 +188,16 @@ def tried(
     route = call.route
     if not call.marks or route is None:
         return
+    code, status, about = "", None, _NOTHING
+    if found is None:
+        code = _CANCELLED
+    elif isinstance(found, Exception):
+        code, status = found.code or "", getattr(found, "upstream_status", None)
+    elif call.traced:
+        about = _told_of(found)
     told = Tried(
-        provider=route.deployment.name, model=route.target.model, at=at, seconds=seconds, **_told_of(found)
+        provider=route.deployment.name, model=route.target.model, at=at, seconds=seconds, code=code, status=status,
+        **about,
     )  # fmt: skip
     for observer, token, mark in call.marks:
         _safely(observer.tried, token, mark, told)
@@ -186,11 +205,7 @@ def tried(
         call.marks = ()
 
 
-def _told_of(found: GatewayError | Answer | Result | Stream | None) -> dict[str, Any]:
-    if found is None:
-        return {"code": _CANCELLED}
-    if isinstance(found, Exception):
-        return {"code": found.code or "", "status": getattr(found, "upstream_status", None)}
+def _told_of(found: Answer | Result | Stream) -> dict[str, Any]:
     if isinstance(found, Result):
         return _used(found.usage)
     if isinstance(found, Answer):
@@ -250,7 +265,7 @@ def ended(call: Call, house: House, used: Meter, *, estimated: bool, status: int
     said = None
     if call.heard is not None:
         said = Said(messages=call.request["messages"], choices=call.heard.choices)
-    for observer, token in call.watched:
+    for observer, token, _ in call.watched:
         if said is not None and observer.content:
             _safely(observer.said, token, said)
         _safely(observer.ended, token, told)

@@ -56,8 +56,8 @@ def _its_input(request: Any, total: int, cap: int, most: int | None = None) -> i
 
 
 def _only_input(request: Any, total: int) -> Needs:
-    # What an embedding model takes in is not in the catalogue: whether it fits is the provider's to say.
-    return Needs(streaming=bool(request.get("stream")), input=total)
+    # What such models take in and how they answer is not in the catalogue: that is the provider's to say.
+    return Needs(input=total)
 
 
 def _texts(*members: str) -> Callable[[Any], int]:

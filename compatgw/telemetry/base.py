@@ -1,16 +1,18 @@
 """What an observer is told of a call, and what it may add to it.
 
     began     when a call is on its way; what it gives back stands for the call from now on
-    trying    before each attempt at an upstream; what it gives back stands for that attempt
+    trying    to observers that trace, before each attempt at an upstream; what it gives back stands for that attempt
     headers   what the attempt sends along, such as `traceparent`
     tried     after each attempt: its whole answer, the first content of its stream, or its failure
-    streamed  when a stream that had begun is over
+    streamed  to these, too, when a stream that had begun is over
     said      what was asked and answered, to observers that want to hear it, before `ended`
     ended     once, when all is settled
     refused   instead of all that: a request that never became a call
 
 No text of a prompt or an answer is in any of it but `said`. An observer that raises is reported in the log and hurts
 nobody.
+
+These records are tuples: they are made for every call, and a frozen dataclass of this size takes eight times as long.
 
 What does not live here: any one observer, who calls them (`flow/watching.py`).
 """
@@ -19,18 +21,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from decimal import Decimal
 
 Lines = tuple[tuple[str, str], ...]
 """Headers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Began:
+class Began(NamedTuple):
     """A call that is on its way.
 
     Attributes:
@@ -47,11 +48,10 @@ class Began:
     model: str
     stream: bool
     at: float
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trying:
+class Trying(NamedTuple):
     """An attempt that is on its way.
 
     Attributes:
@@ -69,11 +69,10 @@ class Trying:
     stream: bool
     at: float
     server: str
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
+class Tried(NamedTuple):
     """One attempt.
 
     Attributes:
@@ -86,6 +85,8 @@ class Tried:
         id: Of the answer, as the upstream calls it. answered: The model that answered, as it says itself.
         finish: Why the model stopped, one reason for each choice.
         input, output: Tokens of a whole answer, where the upstream said so.
+
+    What follows `status` is for observers that trace alone.
     """
 
     provider: str
@@ -102,8 +103,7 @@ class Tried:
     output: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Streamed:
+class Streamed(NamedTuple):
     """The end of a stream that had begun.
 
     Attributes:
@@ -128,8 +128,7 @@ class Said:
     choices: Sequence[Any] = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class Ended(NamedTuple):
     """A call that is over.
 
     Attributes:
@@ -176,8 +175,7 @@ class Ended:
     key: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(NamedTuple):
     """A request that was refused before it was a call: who sent it, its body, or its path was wrong.
 
     Attributes:
@@ -192,9 +190,11 @@ class Observer:
     """Whoever watches calls. Its methods are called in the event loop: they must not block. Here they do nothing.
 
     Attributes:
+        traces: It is told of attempts when they begin, and of the ends of streams, too.
         content: It wants to hear what is asked and answered, too.
     """
 
+    traces: bool = False
     content: bool = False
 
     def began(self, call: Began) -> Any:

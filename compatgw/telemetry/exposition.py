@@ -68,9 +68,11 @@ class Counter(Family):
     def add(self, values: Values = (), by: Number = 1) -> None:
         """Counts; the numbers of one series are all of one type, or integers."""
         known = self._values
-        if values not in known and len(known) >= self._most:
-            values = self._other
-        before = known.get(values, 0)
+        before = known.get(values)
+        if before is None:
+            if len(known) >= self._most:
+                values = self._other
+            before = known.get(values, 0)
         known[values] = before + by  # type: ignore[operator]
 
     def samples(self, *, floats: bool) -> Iterator[str]:

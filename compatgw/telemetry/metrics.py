@@ -19,7 +19,7 @@ from compatgw.telemetry.labels import NONE, OTHER, Codes, Models
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from compatgw.telemetry.base import Began, Ended, Refused, Tried, Trying
+    from compatgw.telemetry.base import Began, Ended, Refused, Tried
 
 SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 FIRST_TOKEN = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -97,9 +97,6 @@ class Metrics(Observer):
         """One more on its way."""
         with self._lock:
             self._in_flight.add((call.endpoint,))
-
-    def trying(self, token: object, attempt: Trying) -> None:
-        """Nothing: attempts are counted when they are over."""
 
     def tried(self, token: object, mark: object, attempt: Tried) -> None:
         """One more attempt."""

@@ -112,6 +112,8 @@ class OpenTelemetry(Observer):
         tracers, meters: Instead of the process's own providers.
     """
 
+    traces = True
+
     def __init__(
         self,
         *,

@@ -66,7 +66,7 @@ FLOOR_OF: Mapping[str, Mapping[str, int]] = {
 SHARED: Mapping[str, frozenset[str]] = {
     "dialects": frozenset(
         {"base", "chunks", "failure", "media", "ids", "images", "assemble"}
-        | {"bodies", "batches", "fence", "hosted", "purposes", "ranking", "vectors"}
+        | {"blocks", "bodies", "batches", "fence", "hosted", "purposes", "ranking", "vectors"}
     ),
     "surfaces": frozenset({"base", "extensions", "whole"}),
     "fakes": frozenset({"answer", "base", "delivery", "form", "jsonschema", "media", "quota", "scripted", "shape"}),

@@ -129,7 +129,8 @@ def test_openai_clients_of_a_principal() -> None:
 
     async def ask_async() -> str | None:
         async with app.async_openai(principal=JOB) as ai:
-            got = await ai.chat.completions.create(model="up/m", messages=[{"role": "user", "content": "Hi"}])
+            messages: Any = [{"role": "user", "content": "Hi"}]
+            got = await ai.chat.completions.create(model="up/m", messages=messages)
         return got.choices[0].message.content
 
     assert asyncio.run(ask_async()) == "Hello"

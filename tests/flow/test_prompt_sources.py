@@ -271,6 +271,28 @@ async def test_what_was_asked_before_a_change_is_not_taken_for_what_is_after_it(
     await tasks.aclose()
 
 
+@pytest.mark.parametrize("early", [None, made("old")])
+async def test_what_comes_late_does_not_take_the_place_of_what_is_newer(early: Prompt | None, clock: Clock) -> None:
+    """Two askers, and the first one's answer comes last: the second one's stays, also through an outage."""
+    shelf, tasks = Shelf(early), Tasks()
+    prompts = Prompts([shelf], tasks, clock=clock)
+    slow = shelf.gate
+    slow.clear()
+    first = asyncio.create_task(prompts.find("p", None))
+    await shelf.arrived.wait()
+    shelf.there, shelf.gate = made("new"), asyncio.Event()
+    shelf.gate.set()
+    prompts.forget()
+    assert (await prompts.find("p", None)).messages[0].content == "new"
+    shelf.there = UpstreamFailure("It is away.")
+    slow.set()
+    (late,) = await asyncio.gather(first, return_exceptions=True)
+    assert late == early if early is not None else isinstance(late, NotFound)
+    prompts.forget()
+    assert (await prompts.find("p", None)).messages[0].content == "new"
+    await tasks.aclose()
+
+
 async def test_after_a_change_the_next_call_waits_for_it_but_an_outage_changes_nothing(clock: Clock) -> None:
     """What was known goes on when what comes after it cannot be had."""
     shelf, tasks = Shelf(made("old")), Tasks()

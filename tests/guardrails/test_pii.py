@@ -161,6 +161,26 @@ def test_json_stays_json() -> None:
         assert orjson.loads(got.text) == {"a": 'hi\n[EMAIL_1] "q"', "card": "[CREDIT_CARD_1]", "n": [1, 22]}
 
 
+def test_long_json_is_known_to_be_inside_or_outside_of_strings() -> None:
+    """Long after what was said before was forgotten."""
+    entries = [{"name": f"entry {number}", "card": 4111111111111111} for number in range(30)]
+    text = orjson.dumps(entries).decode()
+
+    for size in (1, 7, 64, len(text)):
+        got = streamed(checker_of(Pii(), ARGUMENTS), [text[at : at + size] for at in range(0, len(text), size)])
+        assert orjson.loads(got.text) == [{**entry, "card": "[CREDIT_CARD_1]"} for entry in entries]
+
+
+def test_too_many_invisible_characters_separate() -> None:
+    """So that what is held has an end: a match may have 64 of them in a row."""
+    near, far = "john" + "\u200b" * 64 + "@x.com", "john" + "\u200b" * 65 + "@x.com"
+    checker = checker_of(Pii())
+
+    assert redacted(near) == "[EMAIL_1]"
+    assert redacted(far) == far
+    assert [len(verdict.text) for verdict in map(checker.feed, far[:70]) if isinstance(verdict, Verdict)].count(0) == 68
+
+
 def test_originals_are_written_as_json_where_json_is() -> None:
     """What is put back into arguments cannot end their string."""
     watch = Pii("restore").open()

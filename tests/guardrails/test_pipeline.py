@@ -316,6 +316,9 @@ def test_log_probabilities_wait_for_the_end_and_go_if_anything_was_changed() -> 
     assert assembled(same) == assembled(stream)
     assert assembled(changed)["choices"][0]["logprobs"] is None
     assert assembled(changed)["choices"][0]["message"]["content"] == "HELLO YOU"
+    shorter = relayed(Pipeline([], [Own("shorter", lambda text, spot: text[:-1])]), stream, run)
+    assert assembled(shorter)["choices"][0]["message"]["content"] == "Hello yo"
+    assert assembled(shorter)["choices"][0]["logprobs"] is None
     assert [each["choices"][0]["logprobs"] for each in same[:-1]] == [None] * (len(same) - 1)
 
 
@@ -334,9 +337,7 @@ def test_an_own_guardrail_with_a_window_is_asked_while_the_text_is_held() -> Non
         assert assembled(out)["choices"][0]["message"]["content"] == text
 
     assert asked[1] == asked[3] == asked[100]
-    assert "".join(asked[1]) == text
-    assert len(asked[1]) > 3
-    assert all(len(window) <= 12 for window in asked[1])
+    assert asked[1] == ["one two ", "three four ", "five six ", "seven eight ", "nine ten"]
 
 
 def test_without_output_guardrails_chunks_are_not_touched() -> None:

@@ -31,7 +31,7 @@ SERVERS: Mapping[str, Callable[[str, str, str], list[str]]] = MappingProxyType(
     {
         "uvicorn": lambda module, port, root: ["uvicorn", f"{module}:app", "--port", port, "--root-path", root],
         "granian": lambda module, port, root: [
-            "granian", "--interface", "asgi", f"{module}:app", "--port", port,
+            "granian", "--interface", "asgi", f"{module}:app", "--port", port, "--workers-kill-timeout", "2",
             *(["--url-path-prefix", root] if root else []),
         ],
         "hypercorn": lambda module, port, root: [
@@ -39,6 +39,9 @@ SERVERS: Mapping[str, Callable[[str, str, str], list[str]]] = MappingProxyType(
         ],
     }
 )  # fmt: skip
+# What SIGTERM makes of an open stream where that is not ours to say: granian waits for it for ever, or, as here,
+# kills its worker in the end.
+KNOWN: Mapping[str, str] = MappingProxyType({"granian": "cut off"})
 _UP = 40.0
 _DOWN = 15.0
 
@@ -141,8 +144,9 @@ def main() -> int:
                     *(f"{found[column][:60]:10}" for column in columns),
                     flush=True,
                 )
-                bad += sum(found[column] != "ok" for column in columns)
-    print("every cell is ok" if not bad else f"{bad} cells are not ok")
+                wanted = {"SIGTERM": KNOWN.get(server, "ok")}
+                bad += sum(found[column] != wanted.get(column, "ok") for column in columns)
+    print("every cell is as it should be" if not bad else f"{bad} cells are not as they should be")
     return 1 if bad else 0
 
 

@@ -12,7 +12,19 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.hosts.stage import HOSTS, KEY, WAIT, Host, Upstream, load, missing, tried, write_recipe, write_settings
+from tests.hosts.stage import (
+    HOSTS,
+    KEY,
+    RECIPES,
+    WAIT,
+    Host,
+    Upstream,
+    load,
+    missing,
+    tried,
+    write_recipe,
+    write_settings,
+)
 
 PLACES = [
     pytest.param(name, path, id=f"{name}{path}")
@@ -74,3 +86,10 @@ def test_a_mounted_gateway_is_all_there(
     assert set(row.values()) == {"ok"}
     assert httpx.get(f"{origin}/v1/hello", timeout=WAIT).json() == {"hello": "world"}
     assert httpx.get(f"{origin}/nowhere", headers=KEY, timeout=WAIT).status_code == 404
+
+
+@pytest.mark.parametrize("name", HOSTS)
+def test_the_readme_shows_each_recipe_as_it_is_run(name: str) -> None:
+    """To the letter, but for the line that says what it is."""
+    text = (RECIPES / HOSTS[name].recipe).read_text("utf-8").split("\n", 2)[2]
+    assert f"```python\n{text}```" in (RECIPES.parents[2] / "README.md").read_text("utf-8")

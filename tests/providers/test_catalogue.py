@@ -108,7 +108,7 @@ def test_rows_hold_facts_or_nothing() -> None:
         assert model.input[0] == "text"
         assert set(model.input) <= {"text", "image", "pdf", "audio"}
         assert model.output
-        assert set(model.output) <= {"text", "image", "embedding", "scores"}
+        assert set(model.output) <= {"text", "image", "audio", "embedding", "scores"}
         assert model.created is None or 1_500_000_000 < model.created < 2_000_000_000
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from compatgw.dialects.anthropic import native, thoughts
+from compatgw.dialects.anthropic import native
 from compatgw.dialects.anthropic.request import encode
 from compatgw.dialects.anthropic.response import decode, error
 from compatgw.dialects.anthropic.stream import AnthropicStream
 from compatgw.dialects.base import ChatCodec, Dialect
+from compatgw.dialects.blocks import thoughts
 
 if TYPE_CHECKING:
     from compatgw.dialects.base import Target

@@ -12,6 +12,8 @@ import base64
 from typing import TYPE_CHECKING, Any, cast
 
 from compatgw.dialects import media
+from compatgw.dialects.blocks.content import CACHE, NOT_FETCHED, TEXTS, held, is_link, standard
+from compatgw.dialects.blocks.content import mark as carried
 from compatgw.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -20,17 +22,7 @@ if TYPE_CHECKING:
     from compatgw.dialects.base import Leftovers
     from compatgw.wire.chat import FileData
 
-CACHE = "cache_control"
-_BREAKPOINT = "prompt_cache_breakpoint"
-_TTLS = {"5m": "5m", "1h": "1h", "30m": "1h", "12h": "1h", "24h": "1h"}
 _IMAGES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-# Text under another name; anything of type text/ is text anyway.
-_TEXTS = frozenset(
-    {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/x-ndjson",
-     "application/javascript", "application/x-javascript", "application/toml", "application/sql"}
-)  # fmt: skip
-_LINKS = ("https://", "http://")
-_URLSAFE = str.maketrans("-_", "+/")
 _INSTEAD = {
     "input_audio": "Claude does not hear; send a transcript instead.",
     "video_url": "Claude does not see videos; send single frames as images instead.",
@@ -39,14 +31,10 @@ _INSTEAD = {
 
 def mark(holder: Mapping[str, Any]) -> dict[str, Any] | None:
     """The cache mark that a part, message, tool or request carries, under either of its names."""
-    given = holder.get(CACHE)
-    if not isinstance(given, dict):
-        given = holder.get(_BREAKPOINT)
-        if not isinstance(given, dict):
-            return None
-    ttl = given.get("ttl")
-    known = _TTLS.get(ttl) if isinstance(ttl, str) else None
-    return {"type": "ephemeral", "ttl": known} if known else {"type": "ephemeral"}
+    there, ttl = carried(holder)
+    if not there:
+        return None
+    return {"type": "ephemeral", "ttl": ttl} if ttl else {"type": "ephemeral"}
 
 
 def marked(block: dict[str, Any], holder: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,20 +85,17 @@ def _image(url: str, where: str, left: Leftovers, links: bool) -> dict[str, Any]
 
 
 def _link(url: str, where: str, left: Leftovers, links: bool) -> dict[str, Any]:
-    if not url[:8].lower().startswith(_LINKS):
+    if not is_link(url):
         raise InvalidRequest(f"'{where}' must be an https URL or a base64 data URL.", param=where)
     if not links:
-        raise left.refusal(where, "Links are not fetched there; send the bytes as a base64 data URL.")
+        raise left.refusal(where, NOT_FETCHED)
     return {"type": "url", "url": url}
 
 
 def _file(part: Mapping[str, Any], where: str, left: Leftovers, links: bool) -> dict[str, Any]:
     file = part["file"]
-    if "file_id" in file and not file.keys() & {"file_data", "data", "file_url"}:
-        raise left.refusal(f"{where}.file_id", "Files of other vendors are not known there; send 'file_data'.")
-    member = next((name for name in ("file_data", "data", "file_url") if name in file), "file_data")
-    value = str(file.get(member, ""))
-    if value[:8].lower().startswith(_LINKS):
+    member, value = held(file, where, left)
+    if is_link(value):
         block: dict[str, Any] = {"type": "document", "source": _link(value, f"{where}.{member}", left, links)}
         name = file.get("filename")
     else:
@@ -130,10 +115,10 @@ def _block(found: media.Media, where: str, left: Leftovers) -> dict[str, Any]:
     """An image or a document block out of bytes."""
     kind = found.media_type.partition(";")[0].strip()
     if kind in _IMAGES:
-        return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": _standard(found.data)}}
+        return {"type": "image", "source": {"type": "base64", "media_type": kind, "data": standard(found.data)}}
     if kind == "application/pdf":
-        return {"type": "document", "source": {"type": "base64", "media_type": kind, "data": _standard(found.data)}}
-    if kind.startswith("text/") or kind in _TEXTS:
+        return {"type": "document", "source": {"type": "base64", "media_type": kind, "data": standard(found.data)}}
+    if kind.startswith("text/") or kind in TEXTS:
         source = {"type": "text", "media_type": "text/plain", "data": _decoded(found.data, where)}
         return {"type": "document", "source": source}
     raise left.refusal(
@@ -141,18 +126,9 @@ def _block(found: media.Media, where: str, left: Leftovers) -> dict[str, Any]:
     )
 
 
-def _standard(data: str) -> str:
-    """Base64 in the one form that the API reads: its standard alphabet, padded, on one line."""
-    if "-" in data or "_" in data:
-        data = data.translate(_URLSAFE)
-    if any(space in data for space in "\n\r \t"):
-        data = "".join(data.split())
-    return data + "=" * (-len(data) % 4)
-
-
 def _decoded(data: str, where: str) -> str:
     try:
-        found = base64.b64decode(_standard(data)).decode("utf-8-sig")
+        found = base64.b64decode(standard(data)).decode("utf-8-sig")
     except ValueError:
         raise InvalidRequest(f"'{where}' is said to be text, but it is not UTF-8.", param=where) from None
     if not found.strip():

@@ -2,13 +2,13 @@
 
 The version is always 2023-06-01: it is the one in which sampling parameters may be sent, and
 what this dialect sends is the same in the newer one. The memo holds what `tools.py` and
-`names.py` say, and
+`names.py` of `blocks/` say, and
 
     json_object   the answer is one JSON object; a code fence round it is taken off
     hidden        the text of the thinking is left out of the answer
 
 What does not live here: messages (`messages.py`), tools (`tools.py`), how much a model
-thinks (`thinking.py`), answers (`response.py`, `stream.py`).
+thinks (`blocks/thinking.py`), answers (`response.py`, `stream.py`).
 """
 
 from __future__ import annotations
@@ -16,28 +16,30 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-import orjson
-
 from compatgw.dialects import ids
-from compatgw.dialects.anthropic import content, messages, models, schema, thinking, tools
-from compatgw.dialects.anthropic.names import Names
+from compatgw.dialects.anthropic import content, messages, models, schema, tools
 from compatgw.dialects.base import Leftovers, Outgoing
-from compatgw.errors import InvalidRequest
+from compatgw.dialects.blocks import request as blocks
+from compatgw.dialects.blocks import thinking
+from compatgw.dialects.blocks.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from compatgw.dialects.anthropic.messages import Conversation
     from compatgw.dialects.anthropic.models import Traits
-    from compatgw.dialects.anthropic.thinking import Plan
     from compatgw.dialects.anthropic.tools import Tools
     from compatgw.dialects.base import Target
+    from compatgw.dialects.blocks.messages import Conversation
+    from compatgw.dialects.blocks.thinking import Plan
     from compatgw.wire.chat import ChatRequest
 
 PATH = "/messages"
 VERSION = "2023-06-01"
 MAX_MARKS = 4
 MAX_USER = 256
+MAX_NAME = 128
+# The API sets no limit for ids; this one only keeps them from growing without end.
+MAX_ID = 256
 
 # Anthropic's own members, as they are; some only work with the header of their trial.
 NATIVE = ("container", "context_management", "diagnostics", "inference_geo", "mcp_servers", "speed")
@@ -56,13 +58,8 @@ READ = frozenset(
         "tool_choice", "tools", "top_k", "top_p", "user", "web_search_options",
     }
 )  # fmt: skip
-_WHY = {"n": "Send the request once for each answer."}
 _TIERS = {"auto": "auto", "default": "standard_only", "standard_only": "standard_only"}
 _MAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
-_JSON = (
-    "Whenever you answer in text, answer with exactly one JSON object and nothing else: no words before or after it, "
-    "and no code fence round it."
-)
 
 
 def encode(request: ChatRequest, target: Target) -> Outgoing:
@@ -75,19 +72,19 @@ def encode(request: ChatRequest, target: Target) -> Outgoing:
     members = cast("dict[str, Any]", request)
     traits = models.traits(target)
     left = Leftovers(target)
-    names = Names()
+    names = Names(MAX_NAME, MAX_ID)
     for name in SEMANTIC:
-        left.semantic(name, members.get(name), why=_WHY.get(name, ""))
+        left.semantic(name, members.get(name), why=blocks.WHY.get(name, ""))
     talk = messages.translate(members["messages"], target, traits, names, left)
     found = tools.collect(members, traits, names, left, budgeted=thinking.budgeted(members, traits))
     found = tools.remembered(found, talk.called)
     found = tools.with_search(found, members.get("web_search_options"), traits.web_search, left)
     found, form, words = _formatted(members.get("response_format"), found, traits, left)
     barred = found.forced or talk.prefill or talk.unthought
-    planned = thinking.plan(members, traits, left, barred=barred)
+    planned = _limited(thinking.plan(members, traits, left, barred=barred, display=True), traits)
     body = _body(members, target, talk, found, planned, (found.nudge, words))
     _configured(members, body, planned, form)
-    _sampling(members, body, traits, planned, left)
+    body |= blocks.sampling(members, traits, left, on=planned.on, top_k=True)
     _rest(members, body, left)
     _spare_marks(body, left)
     memo = {**names.memo(), **found.memo}
@@ -97,12 +94,20 @@ def encode(request: ChatRequest, target: Target) -> Outgoing:
         memo["hidden"] = True
     return Outgoing(
         path=PATH,
-        body=_written(body),
+        body=blocks.written(body),
         headers=_headers(body),
         dropped=tuple(left.dropped),
         clamped=tuple(left.clamped),
         memo=memo,
     )
+
+
+def _limited(planned: Plan, traits: Traits) -> Plan:
+    """`planned` with a limit of the answer, which has to be sent."""
+    if planned.max_tokens is not None:
+        return planned
+    usual = thinking.THOUGHTFUL if planned.thinks else thinking.ANSWER
+    return planned._replace(max_tokens=usual if traits.max_output is None else min(usual, traits.max_output))
 
 
 def _body(
@@ -129,15 +134,6 @@ def _headers(body: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
     return (version, ("anthropic-beta", ",".join(betas))) if betas else (version,)
 
 
-def _written(body: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
-        raise InvalidRequest(
-            "Something in 'messages' or 'tools' nests too deep to be sent. Flatten it.", param="messages"
-        ) from None
-
-
 # --- formats and configuration ---------------------------------------------------------------
 
 
@@ -150,61 +146,31 @@ def _formatted(
     inner = wanted.get("json_schema") or {}
     if not inner.get("schema"):
         left.clamp("response_format", "instruction")
-        return found, None, _JSON
+        return found, None, blocks.JSON
     if traits.structured:
         return found, {"type": "json_schema", "schema": schema.strict(inner["schema"])}, ""
     if not traits.forced:
         left.semantic("response_format", wanted, why="This model knows no structured output.")
-        return found, None, _JSON
+        return found, None, blocks.JSON
     return tools.with_answer(found, inner), None, ""
 
 
 def _configured(members: Mapping[str, Any], body: dict[str, Any], planned: Plan, form: dict[str, Any] | None) -> None:
-    native = members.get("output_config")
-    if native is not None and not isinstance(native, dict):
-        raise InvalidRequest("'output_config' must be an object.", param="output_config", code="invalid_type")
     config = {"effort": planned.effort, "format": form}
-    config = {**{name: value for name, value in config.items() if value is not None}, **(native or {})}
+    config = {
+        **{name: value for name, value in config.items() if value is not None},
+        **blocks.object_at(members, "output_config"),
+    }
     if config:
         body["output_config"] = config
-
-
-def _sampling(members: Mapping[str, Any], body: dict[str, Any], traits: Traits, planned: Plan, left: Leftovers) -> None:
-    given = {name: members[name] for name in ("temperature", "top_p") if members.get(name) is not None}
-    top_k = members.get("top_k")
-    if top_k is not None:
-        if isinstance(top_k, bool) or not isinstance(top_k, int):
-            raise InvalidRequest("'top_k' must be a whole number.", param="top_k", code="invalid_type")
-        if top_k > 0:  # other servers write 0 or -1 for "no limit"
-            given["top_k"] = top_k
-    least_p = 0.95 if planned.on else 0
-    for name, value in given.items():
-        usual = name != "top_k" and value == 1
-        fixed = not traits.sampling or (planned.on and (name != "top_p" or value < least_p))
-        if fixed and not usual:
-            left.hint(name, value)
-        elif not fixed:
-            body[name] = value
-    if traits.one_sampling and "temperature" in body and "top_p" in body:
-        less = "temperature" if body["temperature"] == 1 else "top_p"
-        if body.pop(less) != 1:
-            left.hint(less, members[less])
-    if body.get("temperature", 0) > 1:
-        body["temperature"] = 1
-        left.clamp("temperature", 1)
 
 
 # --- everything else -------------------------------------------------------------------------
 
 
 def _rest(members: Mapping[str, Any], body: dict[str, Any], left: Leftovers) -> None:
-    stops = members.get("stop")
-    stops = [stops] if isinstance(stops, str) else list(stops or ())
-    kept = [stop for stop in stops if stop.strip()]
-    if kept:
+    if kept := blocks.stops(members, left):
         body["stop_sequences"] = kept
-    if len(kept) < len(stops):
-        left.hint("stop", stops)
     user = members.get("safety_identifier") or members.get("user")
     if user:
         body["metadata"] = {"user_id": _anonymous(user)}

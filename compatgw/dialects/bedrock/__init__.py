@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compatgw.dialects.base import ChatCodec, Dialect
-from compatgw.dialects.bedrock import content, reasoning
+from compatgw.dialects.bedrock import content
 from compatgw.dialects.bedrock.request import encode
 from compatgw.dialects.bedrock.response import decode, error
 from compatgw.dialects.bedrock.stream import ConverseStream
+from compatgw.dialects.blocks import thoughts
 from compatgw.wire.eventstream import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _fetches(kind: str, url: str, target: Target) -> bool:
 DIALECT = Dialect(
     "bedrock",
     fetches=_fetches,
-    signs=reasoning.FORMAT,
+    signs=thoughts.FORMAT,
     chat=ChatCodec(encode=encode, decode=decode, stream=ConverseStream, error=error, stream_type=CONTENT_TYPE, n=False),
 )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from compatgw.dialects import media
+from compatgw.dialects.blocks.content import NOT_FETCHED, TEXTS, held, is_link, mark, standard
 from compatgw.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
 Block = dict[str, Any]
 
-CACHE = "cache_control"
-_BREAKPOINT = "prompt_cache_breakpoint"
-_TTLS = {"5m": "5m", "1h": "1h", "30m": "1h", "12h": "1h", "24h": "1h"}
 _IMAGES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 _WORD, _SHEET = "application/vnd.openxmlformats-officedocument.", "application/vnd.ms-"
 _DOCUMENTS = {
@@ -39,11 +37,6 @@ _DOCUMENTS = {
     "text/plain": "txt",
     "text/markdown": "md",
 }
-# Text under another name; anything of type text/ is text anyway.
-_TEXTS = frozenset(
-    {"application/json", "application/xml", "application/yaml", "application/x-yaml", "application/x-ndjson",
-     "application/javascript", "application/x-javascript", "application/toml", "application/sql"}
-)  # fmt: skip
 _VIDEOS = {
     "video/mp4": "mp4", "video/quicktime": "mov", "video/x-matroska": "mkv", "video/webm": "webm", "video/x-flv": "flv",
     "video/mpeg": "mpeg", "video/x-ms-wmv": "wmv", "video/3gpp": "three_gp",
@@ -53,18 +46,14 @@ _SOUNDS = {
     "aac": "aac", "m4a": "m4a", "mp4": "mp4", "webm": "webm",
 }  # fmt: skip
 _SUFFIXES = {"doc": "doc", "docx": "docx", "xls": "xls", "xlsx": "xlsx", "csv": "csv", "html": "html", "md": "md"}
-_URLSAFE = str.maketrans("-_", "+/")
 
 
 def point(holder: Mapping[str, Any], traits: Traits) -> list[Block]:
     """The cache point behind what a part, message or tool marks; none where it is not marked or taken."""
-    given = holder.get(CACHE)
-    if not isinstance(given, dict):
-        given = holder.get(_BREAKPOINT)
-    if not isinstance(given, dict) or not traits.cache:
+    there, ttl = mark(holder)
+    if not there or not traits.cache:
         return []
-    ttl = given.get("ttl")
-    known = _TTLS.get(ttl) if isinstance(ttl, str) and traits.cache_ttl else None
+    known = ttl if traits.cache_ttl else None
     return [{"cachePoint": {"type": "default", "ttl": known} if known else {"type": "default"}}]
 
 
@@ -133,8 +122,8 @@ class Parts:
     def _data(self, url: str, where: str) -> media.Media:
         if media.is_data_url(url):
             return media.from_data_url(url, where)
-        if url[:8].lower().startswith(("https://", "http://")):
-            raise self._left.refusal(where, "Links are not fetched there; send the bytes as a base64 data URL.")
+        if is_link(url):
+            raise self._left.refusal(where, NOT_FETCHED)
         raise InvalidRequest(f"'{where}' must be a base64 data URL, or an s3:// address.", param=where)
 
     def _video(self, url: str, where: str) -> Block:
@@ -148,21 +137,16 @@ class Parts:
         kind = _SOUNDS.get(found.media_type.partition("/")[2])
         if kind is None:
             raise self._left.refusal(f"{where}.format", f"Send one of: {', '.join(sorted(set(_SOUNDS.values())))}.")
-        return {"audio": {"format": kind, "source": {"bytes": _standard(found.data)}}}
+        return {"audio": {"format": kind, "source": {"bytes": standard(found.data)}}}
 
     def _file(self, file: Mapping[str, Any], where: str) -> Block:
-        if "file_id" in file and not file.keys() & {"file_data", "data", "file_url"}:
-            raise self._left.refusal(
-                f"{where}.file_id", "Files of other vendors are not known there; send 'file_data'."
-            )
-        member = next((name for name in ("file_data", "data", "file_url") if name in file), "file_data")
-        value = str(file.get(member, ""))
+        member, value = held(file, where, self._left)
         name = file.get("filename")
         if stored := _stored(value):
             suffix = value.rpartition(".")[2].lower()
             kind = suffix if suffix in _DOCUMENTS.values() else "pdf"
             return {"document": {"format": kind, "name": self._names.document(name), **stored}}
-        if value[:8].lower().startswith(("https://", "http://")):
+        if is_link(value):
             raise self._left.refusal(f"{where}.{member}", "Links are not fetched there; send the bytes in base64.")
         found = media.from_file(cast("FileData", file), where)
         return self._media(found, f"{where}.{member}")
@@ -170,7 +154,7 @@ class Parts:
     def _media(self, found: media.Media, where: str) -> Block:
         """An image, a video or a document out of bytes."""
         kind = found.media_type.partition(";")[0].strip()
-        source = {"source": {"bytes": _standard(found.data)}}
+        source = {"source": {"bytes": standard(found.data)}}
         if kind in _IMAGES:
             return {"image": {"format": _IMAGES[kind], **source}}
         if kind in _VIDEOS:
@@ -179,7 +163,7 @@ class Parts:
         form = _DOCUMENTS.get(kind) or _SUFFIXES.get(suffix)
         if form in ("txt", "pdf") and kind != "application/pdf":  # what is nothing known may say more in its name
             form = _SUFFIXES.get(suffix, form)
-        if form is None and (kind.startswith("text/") or kind in _TEXTS):
+        if form is None and (kind.startswith("text/") or kind in TEXTS):
             form = "txt"
         if form is None:
             raise self._left.refusal(
@@ -196,12 +180,3 @@ def fetches(url: str) -> bool:
 def _stored(url: str) -> dict[str, Any] | None:
     """A source in S3, None for any other address."""
     return {"source": {"s3Location": {"uri": url}}} if fetches(url) else None
-
-
-def _standard(data: str) -> str:
-    """Base64 in the one form that the API reads: its standard alphabet, padded, on one line."""
-    if "-" in data or "_" in data:
-        data = data.translate(_URLSAFE)
-    if any(space in data for space in "\n\r \t"):
-        data = "".join(data.split())
-    return data + "=" * (-len(data) % 4)

@@ -7,7 +7,7 @@ name is merged over what is put there. The memo holds what `tools.py` and `names
     hidden        the text of the reasoning is left out of the answer
 
 What does not live here: messages (`messages.py`), tools (`tools.py`), how much a model thinks
-(`thinking.py`), answers (`response.py`, `stream.py`), signatures (`providers/sigv4.py`).
+(`blocks/thinking.py`), answers (`response.py`, `stream.py`), signatures (`providers/sigv4.py`).
 """
 
 from __future__ import annotations
@@ -19,18 +19,21 @@ from urllib.parse import quote
 import orjson
 
 from compatgw.dialects.base import Leftovers, Outgoing
-from compatgw.dialects.bedrock import content, messages, models, thinking, tools
+from compatgw.dialects.bedrock import content, messages, models, tools
 from compatgw.dialects.bedrock.names import Names
-from compatgw.errors import InvalidRequest
+from compatgw.dialects.bedrock.thinking import fields, merged, placed
+from compatgw.dialects.blocks import request as blocks
+from compatgw.dialects.blocks import thinking
+from compatgw.dialects.blocks.content import CACHE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from compatgw.dialects.base import Target
-    from compatgw.dialects.bedrock.messages import Conversation
     from compatgw.dialects.bedrock.models import Traits
-    from compatgw.dialects.bedrock.thinking import Plan
     from compatgw.dialects.bedrock.tools import Tools
+    from compatgw.dialects.blocks.messages import Conversation
+    from compatgw.dialects.blocks.thinking import Plan
     from compatgw.wire.chat import ChatRequest
 
 Block = dict[str, Any]
@@ -50,13 +53,8 @@ READ = frozenset(
         "top_k", "top_p",
     }
 )  # fmt: skip
-_WHY = {"n": "Send the request once for each answer."}
 _TIERS = {"default": "default", "flex": "flex", "priority": "priority"}
 _TAG = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
-_JSON = (
-    "Whenever you answer in text, answer with exactly one JSON object and nothing else: no words before or after it, "
-    "and no code fence round it."
-)
 
 
 def encode(request: ChatRequest, target: Target) -> Outgoing:
@@ -71,16 +69,16 @@ def encode(request: ChatRequest, target: Target) -> Outgoing:
     left = Leftovers(target)
     names = Names()
     for name in SEMANTIC:
-        left.semantic(name, members.get(name), why=_WHY.get(name, ""))
+        left.semantic(name, members.get(name), why=blocks.WHY.get(name, ""))
     talk = messages.translate(members["messages"], target, traits, names, left)
     found = tools.collect(members, traits, names, left, budgeted=thinking.budgeted(members, traits))
     found = tools.remembered(found, talk.called)
     found, form, words = _formatted(members.get("response_format"), found, traits, left)
     barred = found.forced or talk.prefill or talk.unthought
-    planned = thinking.plan(members, traits, left, barred=barred)
+    planned = thinking.plan(members, traits, left, barred=barred, display=False)
     body = _body(talk, found, (found.nudge, words), traits)
-    fields = _sampling(members, body, planned, traits, left)
-    _configured(members, body, thinking.merged(planned.fields, fields), form)
+    own = merged(fields(planned, traits), _sampling(members, body, planned, traits, left))
+    _configured(members, body, own, form)
     _rest(members, body, left, traits)
     _spare_points(body, left)
     memo = {**names.memo(), **found.memo}
@@ -90,7 +88,7 @@ def encode(request: ChatRequest, target: Target) -> Outgoing:
         memo["hidden"] = True
     return Outgoing(
         path=path(target, "converse-stream" if members.get("stream") else "converse"),
-        body=_written(body),
+        body=blocks.written(body),
         dropped=tuple(left.dropped),
         clamped=tuple(left.clamped),
         memo=memo,
@@ -116,15 +114,6 @@ def _body(talk: Conversation, found: Tools, more: tuple[str, ...], traits: Trait
     return body
 
 
-def _written(body: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(body)
-    except orjson.JSONEncodeError:
-        raise InvalidRequest(
-            "Something in 'messages' or 'tools' nests too deep to be sent. Flatten it.", param="messages"
-        ) from None
-
-
 # --- formats and configuration ---------------------------------------------------------------
 
 
@@ -137,7 +126,7 @@ def _formatted(
     inner = wanted.get("json_schema") or {}
     if not inner.get("schema"):
         left.clamp("response_format", "instruction")
-        return found, None, _JSON
+        return found, None, blocks.JSON
     if traits.structured:
         described = {key: inner[key] for key in ("name", "description") if inner.get(key)}
         schema = {"schema": orjson.dumps(inner["schema"]).decode(), **described}
@@ -145,64 +134,29 @@ def _formatted(
     if traits.tools and (answered := tools.with_answer(found, inner, traits)) is not None:
         return answered, None, ""
     left.semantic("response_format", wanted, why="This model cannot be held to a JSON schema.")
-    return found, None, _JSON
+    return found, None, blocks.JSON
 
 
-def _configured(members: Mapping[str, Any], body: Block, fields: Mapping[str, Any], form: Block | None) -> None:
-    output = thinking.merged({"textFormat": form} if form is not None else {}, _object(members, _OUTPUT))
+def _configured(members: Mapping[str, Any], body: Block, own: Mapping[str, Any], form: Block | None) -> None:
+    output = merged({"textFormat": form} if form is not None else {}, blocks.object_at(members, _OUTPUT))
     if output:
         body[_OUTPUT] = output
-    if sent := thinking.merged(fields, _object(members, _FIELDS)):
+    if sent := merged(own, blocks.object_at(members, _FIELDS)):
         body[_FIELDS] = sent
-
-
-def _object(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = members.get(name)
-    if value is not None and not isinstance(value, dict):
-        raise InvalidRequest(f"'{name}' must be an object.", param=name, code="invalid_type")
-    return value or {}
 
 
 def _sampling(members: Mapping[str, Any], body: Block, planned: Plan, traits: Traits, left: Leftovers) -> Block:
     """Writes `inferenceConfig`; gives what stands among the fields of the model."""
-    given = {name: members[name] for name in ("temperature", "top_p") if members.get(name) is not None}
-    top_k = members.get("top_k")
-    if top_k is not None:
-        if isinstance(top_k, bool) or not isinstance(top_k, int):
-            raise InvalidRequest("'top_k' must be a whole number.", param="top_k", code="invalid_type")
-        if top_k > 0:  # other servers write 0 or -1 for "no limit"
-            given["top_k"] = top_k
-    least_p = 0.95 if planned.on else 0
-    for name, value in list(given.items()):
-        usual = name != "top_k" and value == 1
-        fixed = not traits.sampling or (planned.on and (name != "top_p" or value < least_p))
-        if fixed or (name == "top_k" and not traits.top_k):
-            del given[name]
-            if not usual:
-                left.hint(name, value)
-    if traits.one_sampling and {"temperature", "top_p"} <= given.keys():
-        less = "temperature" if given["temperature"] == 1 else "top_p"
-        if given.pop(less) != 1:
-            left.hint(less, members[less])
-    if given.get("temperature", 0) > 1:
-        given["temperature"] = 1
-        left.clamp("temperature", 1)
-    config: Block = {}
-    if planned.max_tokens is not None:
-        config["maxTokens"] = planned.max_tokens
+    given = blocks.sampling(members, traits, left, on=planned.on, top_k=bool(traits.top_k))
+    config: Block = {} if planned.max_tokens is None else {"maxTokens": planned.max_tokens}
     config |= {
         theirs: given[ours] for ours, theirs in (("temperature", "temperature"), ("top_p", "topP")) if ours in given
     }
-    stops = members.get("stop")
-    stops = [stops] if isinstance(stops, str) else list(stops or ())
-    kept = [stop for stop in stops if stop.strip()]
-    if kept:
+    if kept := blocks.stops(members, left):
         config["stopSequences"] = kept
-    if len(kept) < len(stops):
-        left.hint("stop", stops)
     if config:
         body["inferenceConfig"] = config
-    return thinking.placed(traits.top_k, given["top_k"]) if "top_k" in given else {}
+    return placed(traits.top_k, given["top_k"]) if "top_k" in given else {}
 
 
 # --- everything else -------------------------------------------------------------------------
@@ -248,7 +202,7 @@ def _spare_points(body: Block, left: Leftovers) -> None:
     over = sum(1 for _ in _points(body)) - MAX_POINTS
     if over <= 0:
         return
-    left.clamp(content.CACHE, f"last {MAX_POINTS}")
+    left.clamp(CACHE, f"last {MAX_POINTS}")
     spare = over
 
     def kept(blocks: list[Block]) -> list[Block]:

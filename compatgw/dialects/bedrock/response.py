@@ -4,7 +4,7 @@ What the vendor's own tools did is not the caller's: only text, reasoning, image
 tools are taken out of an answer. Nothing is trusted to have its documented type: a wrong shape is an
 `UpstreamFailure`, never another exception.
 
-What does not live here: the order of stream events (`stream.py`), requests (`request.py`).
+What does not live here: the completion itself (`blocks/answers.py`), the order of stream events (`stream.py`).
 """
 
 from __future__ import annotations
@@ -13,17 +13,24 @@ from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
-from compatgw.dialects import failure, ids
-from compatgw.dialects.base import Answer
-from compatgw.dialects.bedrock import reasoning
-from compatgw.dialects.fence import Fence
+from compatgw.dialects import failure
+from compatgw.dialects.blocks.answers import (
+    Reading,
+    annotation,
+    broken,
+    count,
+    load,
+    text_at,
+    text_under,
+    totals,
+)
 from compatgw.errors import Blame, UpstreamFailure, UpstreamRateLimited, UpstreamUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compatgw.dialects.base import Context, Target
-    from compatgw.wire.chat import ChatCompletion, FinishReason, Usage
+    from compatgw.dialects.base import Answer, Context, Target
+    from compatgw.wire.chat import FinishReason, Usage
 
 FINISH: Mapping[str, FinishReason] = {
     "end_turn": "stop",
@@ -42,38 +49,9 @@ _TTLS = {"5m": "ephemeral_5m_input_tokens", "1h": "ephemeral_1h_input_tokens"}
 TIERS = frozenset({"default", "flex", "priority"})
 
 
-def text_at(value: Any, *names: str) -> str:
-    """The text at a path of members, "" when there is none."""
-    for name in names:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def broken(what: str, target: Target) -> UpstreamFailure:
-    """The failure of an answer that cannot be read."""
-    return UpstreamFailure(f"{target.provider} (model '{target.model}') sent an answer that cannot be read: {what}.")
-
-
-def compact(value: Any, target: Target) -> str:
-    """`value` as JSON without spaces.
-
-    Raises:
-        UpstreamFailure: It nests deeper than can be written.
-    """
-    try:
-        return orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        raise broken("a tool's input nests too deep", target) from None
-
-
-def finish_of(word: Any, *, called: bool, legacy: bool) -> FinishReason:
-    """The finish reason; whether there are calls decides over a word that says otherwise."""
-    reason = FINISH.get(word, "stop") if isinstance(word, str) else "stop"
-    if reason not in ("stop", "tool_calls"):
-        return reason
-    if not called:
-        return "stop"
-    return "function_call" if legacy else "tool_calls"
+def reason_of(word: Any) -> FinishReason:
+    """The finish reason that a stop reason stands for."""
+    return FINISH.get(word, "stop") if isinstance(word, str) else "stop"
 
 
 def malformed(word: Any, target: Target) -> UpstreamFailure | None:
@@ -90,40 +68,28 @@ def usage_of(value: Any) -> Usage | None:
     """Totals: the vendor counts what came from and went to its cache apart, OpenAI counts it in."""
     if not isinstance(value, dict):
         return None
-    read, written = _count(value.get("cacheReadInputTokens")), _count(value.get("cacheWriteInputTokens"))
-    prompt = _count(value.get("inputTokens")) + read + written
-    completion = _count(value.get("outputTokens"))
     usage: dict[str, Any] = {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": read, "cache_write_tokens": written},
+        **totals(
+            value.get("inputTokens"),
+            value.get("cacheReadInputTokens"),
+            value.get("cacheWriteInputTokens"),
+            value.get("outputTokens"),
+        )
     }
     details = value.get("cacheDetails")
     creation: dict[str, int] = {}  # writes are priced by how long they last
     for entry in details if isinstance(details, list) else ():
-        if (name := _TTLS.get(text_at(entry, "ttl"))) and (count := _count(entry.get("inputTokens"))):
-            creation[name] = creation.get(name, 0) + count
+        if (name := _TTLS.get(text_at(entry, "ttl"))) and (tokens := count(entry.get("inputTokens"))):
+            creation[name] = creation.get(name, 0) + tokens
     if creation:
         usage["cache_creation"] = creation
     return cast("Usage", usage)
 
 
-def _count(value: Any) -> int:
-    # A number beyond what JSON carries exactly is nonsense, and could not be written again.
-    return int(min(max(value, 0), 2**53)) if isinstance(value, int | float) else 0
-
-
 def tier_of(value: Any) -> str | None:
     """The tier that served, as OpenAI names it."""
-    found = text_at(value, "serviceTier", "type")
+    found = text_under(value, "serviceTier", "type")
     return found if found in TIERS else None
-
-
-def custom_input(value: Any, target: Target) -> str:
-    """What a custom tool was called with: the one argument of the function that stands for it."""
-    given = value.get("input") if isinstance(value, dict) and len(value) == 1 else None
-    return given if isinstance(given, str) else compact(value, target)
 
 
 def ours(use: Any) -> dict[str, Any] | None:
@@ -135,25 +101,17 @@ def annotations_of(citations: list[Any], start: int, end: int) -> list[dict[str,
     """Citations with an address as OpenAI's annotations of the text between two places."""
     out: list[dict[str, Any]] = []
     for citation in citations:
-        url = text_at(citation, "location", "web", "url") or text_at(citation, "source")
-        if url.startswith(("https://", "http://")):
-            title = text_at(citation, "title") or url
-            place = {"start_index": start, "end_index": end, "title": title, "url": url}
-            out.append({"type": "url_citation", "url_citation": place})
+        url = text_under(citation, "location", "web", "url") or text_at(citation, "source")
+        out += annotation(url, text_at(citation, "title"), start, end)
     return out
 
 
 def image_of(block: Any, index: int) -> dict[str, Any] | None:
     """A picture of the answer as an entry of `images`."""
-    kind, data = text_at(block, "format"), text_at(block, "source", "bytes")
+    kind, data = text_at(block, "format"), text_under(block, "source", "bytes")
     if kind not in _IMAGES or not data:
         return None
     return {"type": "image_url", "image_url": {"url": f"data:image/{kind};base64,{data}"}, "index": index}
-
-
-def identity(context: Context) -> str:
-    """The id of an answer: the service gives none in its bodies."""
-    return context.id
 
 
 # --- a whole answer --------------------------------------------------------------------------
@@ -166,10 +124,7 @@ def decode(body: bytes, context: Context) -> Answer:
         UpstreamFailure: Not a message, an error in the place of one, or one that the model failed to write.
     """
     target = context.target
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise broken("it is not JSON", target) from None
+    value = load(body, target)
     output = value.get("output") if isinstance(value, dict) else None
     message = output.get("message") if isinstance(output, dict) else None
     if not isinstance(message, dict) or not isinstance(message.get("content"), list):
@@ -179,116 +134,34 @@ def decode(body: bytes, context: Context) -> Answer:
         raise broken("it is no message", target)
     if (found := malformed(value.get("stopReason"), target)) is not None:
         raise found
-    reading = _Reading(context)
+    reading = Reading(context)
     for block in message["content"]:
         if isinstance(block, dict):
-            reading.take(block)
-    legacy = bool(context.memo.get("legacy"))
-    completion: dict[str, Any] = {
-        "id": identity(context),
-        "object": "chat.completion",
-        "created": context.created,
-        "model": target.model,
-        "choices": [
-            {
-                "index": 0,
-                "message": reading.message(),
-                "logprobs": None,
-                "finish_reason": finish_of(value.get("stopReason"), called=bool(reading.calls), legacy=legacy),
-            }
-        ],
-    }
-    if usage := usage_of(value.get("usage")):
-        completion["usage"] = usage
-    if tier := tier_of(value):
-        completion["service_tier"] = tier
-    return Answer(cast("ChatCompletion", completion))
+            _take(reading, block)
+    return reading.answer(reason_of(value.get("stopReason")), usage_of(value.get("usage")), tier_of(value))
 
 
-class _Reading:
-    """Collects what the blocks of one answer say."""
+def _take(reading: Reading, block: Mapping[str, Any]) -> None:
+    """One block of the answer; those of other kinds are the vendor's own business."""
+    reading.text += text_at(block, "text")
+    if (use := ours(block.get("toolUse"))) is not None:
+        reading.call(text_at(use, "toolUseId"), text_at(use, "name"), use.get("input"))
+    if isinstance(found := block.get("reasoningContent"), dict):
+        reading.sealed(text_at(found, "redactedContent"))
+        said = found.get("reasoningText")
+        reading.thought(text_at(said, "text"), text_at(said, "signature"))
+    if isinstance(cited := block.get("citationsContent"), dict):
+        _cited(reading, cited)
+    if (image := image_of(block.get("image"), len(reading.images))) is not None:
+        reading.images.append(image)
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self._memo = context.memo
-        self._text = ""
-        self._json: str | None = None
-        self._thought = ""
-        self._blocks: list[dict[str, Any]] = []
-        self._details: list[dict[str, Any]] = []
-        self._annotations: list[dict[str, Any]] = []
-        self._images: list[dict[str, Any]] = []
-        self.calls: list[dict[str, Any]] = []
 
-    def take(self, block: Mapping[str, Any]) -> None:
-        """One block of the answer; those of other kinds are the vendor's own business."""
-        self._text += text_at(block, "text")
-        if (use := ours(block.get("toolUse"))) is not None:
-            self._call(use)
-        if isinstance(found := block.get("reasoningContent"), dict):
-            self._reason(found)
-        if isinstance(cited := block.get("citationsContent"), dict):
-            self._cited(cited)
-        if (image := image_of(block.get("image"), len(self._images))) is not None:
-            self._images.append(image)
-
-    def _cited(self, block: Mapping[str, Any]) -> None:
-        start = len(self._text)
-        content, citations = block.get("content"), block.get("citations")
-        self._text += "".join(text_at(piece, "text") for piece in (content if isinstance(content, list) else ()))
-        if isinstance(citations, list):
-            self._annotations += annotations_of(citations, start, len(self._text))
-
-    def _reason(self, block: Mapping[str, Any]) -> None:
-        shown = "" if self._memo.get("hidden") else text_at(block, "reasoningText", "text")
-        self._thought += shown
-        if data := text_at(block, "redactedContent"):
-            self._think({"data": data})
-        signature = text_at(block, "reasoningText", "signature")
-        if shown or signature:
-            self._think({"text": shown, "signature": signature})
-
-    def _think(self, block: dict[str, Any]) -> None:
-        self._details.append(reasoning.detail(block, len(self._details), self._context.target))
-        self._blocks.append(reasoning.native(block))
-
-    def _call(self, use: Mapping[str, Any]) -> None:
-        name, value, target = text_at(use, "name"), use.get("input"), self._context.target
-        value = value if isinstance(value, dict) else {}
-        if name and name == self._memo.get("json_tool"):
-            self._json = compact(value, target) if self._json is None else self._json
-            return
-        if self.calls and self._memo.get("single_call"):
-            return
-        given = text_at(use, "toolUseId") or ids.minted(self._context.id, str(len(self.calls)))
-        given = self._memo.get("ids", {}).get(given, given)
-        kind = "custom" if name in self._memo.get("custom", ()) else "function"
-        written = custom_input(value, target) if kind == "custom" else compact(value, target)
-        shown = self._memo.get("names", {}).get(name, name)
-        inner = {"name": shown, "input" if kind == "custom" else "arguments": written}
-        self.calls.append({"id": given, "type": kind, kind: inner})
-
-    def message(self) -> dict[str, Any]:
-        """The message of the answer."""
-        text = self._text if self._json is None else self._json
-        if self._memo.get("json_object"):
-            fence = Fence()
-            text = fence.feed(text) + fence.finish()
-        message: dict[str, Any] = {"role": "assistant", "content": text or None, "refusal": None}
-        if self.calls and self._memo.get("legacy"):
-            message["function_call"] = self.calls[0]["function"]
-        elif self.calls:
-            message["tool_calls"] = self.calls
-        if self._annotations and self._json is None:
-            message["annotations"] = self._annotations
-        if self._images:
-            message["images"] = self._images
-        if self._thought:
-            message["reasoning_content"] = message["reasoning"] = self._thought
-        if self._details:
-            message["reasoning_details"] = self._details
-            message["thinking_blocks"] = self._blocks
-        return message
+def _cited(reading: Reading, block: Mapping[str, Any]) -> None:
+    start = len(reading.text)
+    content, citations = block.get("content"), block.get("citations")
+    reading.text += "".join(text_at(piece, "text") for piece in (content if isinstance(content, list) else ()))
+    if isinstance(citations, list):
+        reading.annotations += annotations_of(citations, start, len(reading.text))
 
 
 # --- refusals --------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from compatgw.dialects.blocks.request import object_at
 from compatgw.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -85,14 +86,14 @@ def read(members: Mapping[str, Any]) -> Wish:
     Raises:
         InvalidRequest: A member has another type or word than it may have.
     """
-    asked = _object(members, "reasoning")
+    asked = object_at(members, "reasoning")
     hidden = asked.get("exclude") is True or _boolean(members, "include_reasoning") is False
     effort, param = members.get("reasoning_effort"), "reasoning_effort"
     if effort is None:
         effort, param = asked.get("effort"), "reasoning.effort"
     if effort is not None and effort not in _WORDS:
         raise InvalidRequest(f"'{param}' must be one of: {', '.join(_WORDS)}.", param=param)
-    if native := _object(members, "thinking"):
+    if native := object_at(members, "thinking"):
         budget = _tokens(native.get("budget_tokens"), "thinking.budget_tokens")
         off = native.get("type") == "disabled"
         return Wish("thinking", native, None if effort == "none" else effort, budget, off, native, hidden)
@@ -105,7 +106,7 @@ def read(members: Mapping[str, Any]) -> Wish:
         return Wish("reasoning", asked, None, budget, enabled is False or budget == 0, None, hidden)
     for name, switch in (
         ("enable_thinking", _boolean(members, "enable_thinking")),
-        ("chat_template_kwargs", _object(members, "chat_template_kwargs").get("enable_thinking")),
+        ("chat_template_kwargs", object_at(members, "chat_template_kwargs").get("enable_thinking")),
         ("include_reasoning", _boolean(members, "include_reasoning") or None),
     ):
         if isinstance(switch, bool):
@@ -281,15 +282,6 @@ class _Limit:
             whole = capped
             budget = min(budget, max(LEAST, whole - min(room, whole // 2)))
         return self._noted(whole), min(max(budget, LEAST), whole - 1)
-
-
-def _object(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    value = members.get(name)
-    if value is None:
-        return {}
-    if isinstance(value, dict):
-        return value
-    raise InvalidRequest(f"'{name}' must be an object.", param=name, code="invalid_type")
 
 
 def _boolean(members: Mapping[str, Any], name: str) -> bool | None:

@@ -62,9 +62,7 @@ class Asked(Generic[Sent]):
         tools: As they are sent.
         memo: Notes for the decoder.
         legacy: It says so in the oldest form.
-        member: The member that holds the tools.
-        choice: The choice, as it is given in the newer form.
-        param: The member that holds the choice.
+        choice: The choice, as the newer form has it.
     """
 
     tools: list[Sent]
@@ -74,10 +72,12 @@ class Asked(Generic[Sent]):
 
     @property
     def member(self) -> str:
+        """The member that holds the tools."""
         return "functions" if self.legacy else "tools"
 
     @property
     def param(self) -> str:
+        """The member that holds the choice."""
         return "function_call" if self.legacy else "tool_choice"
 
 

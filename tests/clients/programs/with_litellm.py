@@ -5,9 +5,9 @@ import os
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
-import litellm  # noqa: E402 - it would ask the network for prices
-from pydantic import BaseModel  # noqa: E402
-from telling import BONJOUR, PERSON, WEATHER, run  # noqa: E402
+import litellm
+from pydantic import BaseModel
+from telling import BONJOUR, PERSON, WEATHER, run
 
 litellm.suppress_debug_info = True
 litellm.telemetry = False

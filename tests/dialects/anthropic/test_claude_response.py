@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from compatgw.dialects.anthropic.thoughts import origin
+from compatgw.dialects.blocks.thoughts import origin
 from compatgw.errors import Blame, UpstreamFailure
 
 from .claude_answers import USAGE, answer, decoded, message, text, thinking, use

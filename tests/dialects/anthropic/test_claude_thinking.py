@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compatgw.dialects.anthropic.thoughts import origin
+from compatgw.dialects.blocks.thoughts import origin
 from compatgw.errors import InvalidRequest, UnsupportedParameter
 
 from .claude_asking import (

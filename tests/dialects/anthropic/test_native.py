@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from compatgw.dialects.anthropic import DIALECT
 from compatgw.dialects.anthropic.native import unsigned
-from compatgw.dialects.anthropic.thoughts import FORMAT
 from compatgw.dialects.base import Context, Target
+from compatgw.dialects.blocks.thoughts import FORMAT
 from compatgw.errors import GatewayError, InvalidRequest, StreamInterrupted, UpstreamFailure
 from compatgw.wire.messages import CLAUDE, sealed
 from compatgw.wire.native import Native

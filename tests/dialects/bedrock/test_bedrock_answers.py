@@ -8,7 +8,8 @@ import orjson
 import pytest
 
 from compatgw.dialects.base import Context, Target
-from compatgw.dialects.bedrock import content, reasoning
+from compatgw.dialects.bedrock import content
+from compatgw.dialects.blocks import thoughts
 from compatgw.errors import Blame, StreamInterrupted, UpstreamFailure
 
 from .bedrock_answers import (
@@ -32,7 +33,7 @@ from .bedrock_answers import (
 )
 from .bedrock_asking import CLAUDE, codec, context, encode, sent, target
 
-ORIGIN = reasoning.origin(target())
+ORIGIN = thoughts.origin(target())
 
 
 @pytest.mark.parametrize(
@@ -80,7 +81,7 @@ def test_reasoning_in_all_its_forms() -> None:
     message = answer(thought("Hm", "c2ln"), sealed, {"text": "Yes"})
 
     assert (message["reasoning_content"], message["reasoning"], message["content"]) == ("Hm", "Hm", "Yes")
-    marks = {"format": reasoning.FORMAT, "id": ORIGIN}
+    marks = {"format": thoughts.FORMAT, "id": ORIGIN}
     assert message["reasoning_details"] == [
         {"index": 0, "type": "reasoning.text", "text": "Hm", "signature": "c2ln", **marks},
         {"index": 1, "type": "reasoning.encrypted", "data": "c2VhbGVk", **marks},
@@ -368,8 +369,8 @@ def test_marks_of_origin_tell_accounts_and_models_apart() -> None:
     same = Target("Vendor", CLAUDE.removesuffix("-v1:0"))
     others = [Target("Vendor", "us.anthropic.claude-opus-4-5-20251101-v1:0"), Target("Else", CLAUDE)]
 
-    assert reasoning.origin(same) == ORIGIN
-    assert ORIGIN not in {reasoning.origin(other) for other in others}
+    assert thoughts.origin(same) == ORIGIN
+    assert ORIGIN not in {thoughts.origin(other) for other in others}
     assert isinstance(context(), Context)
 
 

@@ -1,11 +1,11 @@
 """BlackSheep."""
 
-from blacksheep import Application
+from blacksheep import Application, Router
 
 from compatgw import from_config
 
 gateway = from_config()
-blacksheep = Application()
+blacksheep = Application(router=Router())
 
 
 @blacksheep.router.get("/v1/hello")
