@@ -307,8 +307,8 @@ class PromptSettings:
     Attributes:
         text: A system message alone. messages: Several messages. One of the two.
         version: Its number.
-        labels: Its names, each at one version alone; calls that name no version get the one labelled `production`, or the newest where
-            no version has a label.
+        labels: Its names, each at one version alone; calls that name no version get the one labelled `production`,
+            or the newest where no version has a label.
     """
 
     text: Annotated[str, Field(min_length=1)] | None = None

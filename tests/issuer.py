@@ -12,8 +12,8 @@ import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from compatgw.sections import OidcSettings
 from compatgw.errors import Unauthenticated
+from compatgw.sections import OidcSettings
 from compatgw.upstream.client import UpstreamClient
 from compatgw.web.oidc import TokenVerifier
 

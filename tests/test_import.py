@@ -5,6 +5,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+import pytest
+
 import compatgw
 
 HEAVY = ("httpx", "httpx2", "aiohttp", "genai_prices", "sqlalchemy", "uvicorn", "starlette", "anyio", "openai")
@@ -15,6 +17,46 @@ def test_importing_the_package_brings_no_http_library_and_no_server() -> None:
     code = f"import sys; from compatgw import Gateway; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+THIRD_PARTY = {
+    "annotated_types",
+    "orjson",
+    "pydantic",
+    "pydantic_core",
+    "python_multipart",
+    "typing_extensions",
+    "typing_inspection",
+}
+# What most gateways do without, until a setting or a call asks for it.
+LATER = (
+    "compatgw.admin", "compatgw.dialects.anthropic", "compatgw.dialects.gemini", "compatgw.dialects.openai",
+    "compatgw.guardrails.moderation", "compatgw.guardrails.pii", "compatgw.state.redis", "compatgw.state.sql",
+    "compatgw.surfaces.audio", "compatgw.surfaces.images", "compatgw.surfaces.messages", "compatgw.web.oidc",
+)  # fmt: skip
+
+
+def loaded(code: str) -> set[str]:
+    """The modules that `code` loads in an interpreter of its own."""
+    code = f"import sys; before = set(sys.modules)\n{code}\nprint(*(set(sys.modules) - before))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("code", ["", "Gateway(environ={}, keys=['k'], providers={'openai': {'api_key': 'k'}})"])
+def test_what_the_gateway_loads_of_others_is_known(code: str) -> None:
+    """Neither the name nor a gateway brings anything else before the first call."""
+    tops = {name.partition(".")[0] for name in loaded(f"from compatgw import Gateway; {code}")}
+    strange = {name for name in tops - sys.stdlib_module_names - {"compatgw"} if not name.startswith("_sysconfigdata")}
+    assert strange == THIRD_PARTY
+
+
+def test_what_few_gateways_need_is_loaded_when_it_is_needed() -> None:
+    """Surfaces with their first call or with the start of the host, the others where settings ask for them."""
+    found = loaded("from compatgw import Gateway; Gateway(environ={}, keys=['k'])")
+    assert found.isdisjoint(LATER)
+    opened = "import asyncio; from compatgw import Gateway; asyncio.run(Gateway(environ={}, keys=['k']).open())"
+    assert {"compatgw.surfaces.messages", "compatgw.surfaces.audio"} <= loaded(opened)
 
 
 def test_no_validator_is_built_by_importing() -> None:

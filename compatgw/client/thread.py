@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 # Seconds that what is under way may take to end.
-_PATIENCE = 10.0
+_PATIENCE = 20.0
 
 _log = logging.getLogger("compatgw")
 

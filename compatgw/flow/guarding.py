@@ -25,8 +25,6 @@ from compatgw.flow.call import Ticket
 from compatgw.flow.patience import Patience
 from compatgw.flow.several import summed
 from compatgw.guardrails.base import Nonsense, Own
-from compatgw.guardrails.moderation import Judged, WordList
-from compatgw.guardrails.pii import Pii
 from compatgw.guardrails.pipeline import Blocked, Pipeline
 from compatgw.guardrails.schema import SchemaGuard, Shape, instruction, repair
 from compatgw.policy.access import ALL
@@ -42,6 +40,7 @@ if TYPE_CHECKING:
     from compatgw.flow.call import Call, Headers, House
     from compatgw.flow.source import Source
     from compatgw.guardrails.base import Ask, Guardrail, Steps
+    from compatgw.guardrails.moderation import Judged
     from compatgw.policy.access import Caller
     from compatgw.sections import DemandSettings, GuardrailSettings
     from compatgw.surfaces.guards import Guard
@@ -138,9 +137,13 @@ class Policy:
         if wish.name in self._own:
             return self._own[wish.name]
         if wish.name == _PII:
+            from compatgw.guardrails.pii import Pii
+
             kinds: Any = wish.kinds or settings.pii.kinds
             return Pii(wish.action or settings.pii.action, kinds=kinds, regions=settings.pii.regions)
         if wish.name == _MODERATION:
+            from compatgw.guardrails.moderation import Judged, WordList
+
             own = settings.moderation
             if own.model is not None:
                 threshold = wish.threshold if wish.threshold is not None else own.threshold
@@ -351,6 +354,8 @@ async def _driven(steps: Steps[Done], call: Call, house: House) -> Done:
 
 
 async def _replied(ask: Ask, call: Call, house: House) -> object:
+    from compatgw.guardrails.moderation import Judged
+
     settings = house.guards.settings
     try:
         async with asyncio.timeout(settings.timeout):

@@ -120,6 +120,10 @@ def _schemas(wanted: Iterable[Operation]) -> tuple[dict[tuple[int, str], dict[st
     inputs = [(key, mode, TypeAdapter(shape)) for key, (shape, mode) in shapes.items()]
     made, shared = TypeAdapter.json_schemas(inputs, ref_template=_REF)
     components = {_named(name): _loosened(schema) for name, schema in shared.get("$defs", {}).items()}
+    bodies = {schema.get("$ref", "").rpartition("/")[2] for (_, mode), schema in made.items() if mode == "validation"}
+    for name in components:
+        if name in map(_named, bodies) or name.endswith("Message"):
+            components[name] = _nullable(components[name])
     return {key: _loosened(schema) for (key, _), schema in made.items()}, components
 
 
@@ -142,6 +146,18 @@ def _loosened(schema: Any) -> Any:
             found["$ref"] = _named(reference)
         return found
     return [_loosened(value) for value in schema] if isinstance(schema, list) else schema
+
+
+def _nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """A request's schema: what may be left out may be null."""
+    if not schema.get("additionalProperties"):
+        return schema
+    required = schema.get("required", ())
+    properties = {
+        name: each if name in required else {"anyOf": [each, {"type": "null"}]}
+        for name, each in schema["properties"].items()
+    }
+    return {**schema, "properties": properties}
 
 
 # --- operations ------------------------------------------------------------------------------

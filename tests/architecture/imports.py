@@ -100,6 +100,11 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("compatgw/gateway.py", "compatgw.pages.static"): "read for whoever asks for a page first",
     ("compatgw/assembly.py", "compatgw.state.secrets"): "needs argon2 and cryptography, which an installation may lack",
     ("compatgw/assembly.py", "compatgw.state.verify"): "the same",
+    (
+        "compatgw/flow/guarding.py",
+        "compatgw.guardrails.pii",
+    ): "its patterns take time, and most gateways have none of it",
+    ("compatgw/flow/guarding.py", "compatgw.guardrails.moderation"): "the same",
     ("compatgw/assembly.py", "compatgw.admin.office"): "only a gateway with a ledger has it",
     ("compatgw/assembly.py", "compatgw.web.oidc"): "only a gateway with issuers has it",
     (

@@ -42,7 +42,7 @@ async def test_originals_come_back_inside_of_streamed_arguments(name: str, chunk
     fake.reply(None, calls=[ToolCall("send_mail", arguments_sent)], chunks=chunking)
     app = gateway_over({name: fake})
     async with AsyncOpenAI(api_key=KEY, base_url="http://gateway/v1", http_client=app.client("httpx2")) as client:
-        stream = await client.chat.completions.create(
+        stream: Any = await client.chat.completions.create(
             model=model,
             messages=[{"role": "user", "content": ASKED}],
             tools=[TOOL],  # type: ignore[list-item]

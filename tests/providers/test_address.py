@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from compatgw.reaching import deployments_of
 from compatgw.config import ConfigError, load
 from compatgw.dialects.base import Outgoing
 from compatgw.providers.address import address, awake, key
 from compatgw.providers.table import PROVIDERS
+from compatgw.reaching import deployments_of
 from compatgw.upstream.client import Endpoint
 
 from .test_auth import ACCOUNT

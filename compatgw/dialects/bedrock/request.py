@@ -53,6 +53,7 @@ READ = frozenset(
         "top_k", "top_p",
     }
 )  # fmt: skip
+_SAMPLING = {"temperature": "temperature", "top_p": "topP"}
 _TIERS = {"default": "default", "flex": "flex", "priority": "priority"}
 _TAG = re.compile(r"[a-zA-Z0-9\s:_@$#=/+,.-]{0,256}")
 
@@ -149,9 +150,7 @@ def _sampling(members: Mapping[str, Any], body: Block, planned: Plan, traits: Tr
     """Writes `inferenceConfig`; gives what stands among the fields of the model."""
     given = blocks.sampling(members, traits, left, on=planned.on, top_k=bool(traits.top_k))
     config: Block = {} if planned.max_tokens is None else {"maxTokens": planned.max_tokens}
-    config |= {
-        theirs: given[ours] for ours, theirs in (("temperature", "temperature"), ("top_p", "topP")) if ours in given
-    }
+    config |= {theirs: given[ours] for ours, theirs in _SAMPLING.items() if ours in given}
     if kept := blocks.stops(members, left):
         config["stopSequences"] = kept
     if config:

@@ -1,4 +1,4 @@
-"""What protocols have in common that carry a conversation as messages of blocks: Anthropic's Messages, Bedrock's Converse.
+"""What protocols of messages made of blocks have in common: Anthropic's Messages and Bedrock's Converse.
 
 Blocks of one kind each (text, pictures, reasoning, calls, results) in turns that alternate, for Claude above all. How
 a protocol spells a block and what a host's models can do is the dialect's own, handed in as a small object or as data.

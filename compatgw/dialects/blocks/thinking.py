@@ -174,11 +174,12 @@ def _without(wish: Wish, traits: Traits, left: Leftovers, limit: _Limit) -> Plan
 
 def _worded(wish: Wish, traits: Traits, left: Leftovers, limit: _Limit) -> Plan:
     """The effort of a model that is no Claude: there is no other member to say it in."""
+    most = limit.plain()
     effort = wish.effort or _from_budget(wish.budget) or "medium"
     sent = _fitting(effort, traits.efforts) or effort
     if wish.effort is not None and sent != wish.effort:
         left.clamp(wish.param, sent)
-    return Plan(limit.plain(), None, sent, wish.hidden)
+    return Plan(most, None, sent, wish.hidden)
 
 
 def _adaptive(wish: Wish, kind: str, traits: Traits, left: Leftovers, limit: _Limit, *, display: bool) -> Plan:
