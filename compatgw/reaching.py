@@ -5,13 +5,14 @@ What does not live here: the rows (`providers/table.py`), everything else that a
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from compatgw.config import ConfigError
-from compatgw.dialects.base import Quirks
+from compatgw.dialects.base import Dialect, Quirks
 from compatgw.dialects.table import DIALECTS
 from compatgw.policy.directory import Deployment
 from compatgw.providers import address, auth
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from compatgw.config import Settings
     from compatgw.providers.row import Provider
 
+REGISTERED = "compatgw.dialects"
+"""Entry points of other packages' dialects."""
 # What calls are signed for where a row does not say.
 _SERVICE = "bedrock"
 
@@ -43,14 +46,28 @@ def deployments_of(
     deployments, endpoints = {}, {}
     for name, own in wanted.items():
         row = PROVIDERS.get(name) or generic(name, own.base_url or "")
-        dialect = DIALECTS.get(own.dialect or row.dialect)
-        if dialect is None:
-            known = ", ".join(sorted(DIALECTS))
-            raise ConfigError(f"Setting 'providers.{name}.dialect': '{own.dialect}' is not one of {known}.")
+        dialect = _dialect(own.dialect or row.dialect, f"providers.{name}.dialect")
         deployments[name] = Deployment(name, dialect, _quirks(name, row.quirks, own.quirks), tuple(own.models))
         first = _endpoint(name, row, own, environ)
         endpoints[name] = (first, *_further(first, own))
     return deployments, endpoints
+
+
+def _dialect(name: str, where: str) -> Dialect:
+    """A dialect of ours, or one that another package registers in the entry point group `compatgw.dialects`."""
+    if (found := DIALECTS.get(name)) is not None:
+        return found
+    registered = {entry.name: entry for entry in entry_points(group=REGISTERED)}
+    if name not in registered:
+        known = ", ".join(sorted({*DIALECTS, *registered}))
+        raise ConfigError(f"Setting '{where}': '{name}' is not one of {known}.")
+    loaded: object = registered[name].load()
+    if not isinstance(loaded, Dialect):
+        raise ConfigError(
+            f"Setting '{where}': what {registered[name].value} registers is a {type(loaded).__name__}, not a "
+            "compatgw.dialects.base.Dialect."
+        )
+    return loaded
 
 
 def _endpoint(name: str, row: Provider, own: ProviderSettings, environ: Mapping[str, str]) -> Endpoint:

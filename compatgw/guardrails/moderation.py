@@ -29,6 +29,8 @@ _TOKEN = re.compile(r"(?<!\w)\w+")
 _SPOKEN: tuple[Kind, ...] = ("content", "refusal", "arguments", "result", "reasoning")
 # Words of these scripts stand inside sentences without spaces, so they are found anywhere.
 _UNSPACED = re.compile(f"[{NO_SPACES}]")
+_NO_WORD = re.compile(r"\W")
+_STRETCH = 1024
 _WILD = frozenset("*?[")
 
 
@@ -132,9 +134,9 @@ class Words:
         """All that begins at `start` or later, and from where on more could."""
         found: list[Span] = []
         horizon = len(text)
-        tokens = list(_TOKEN.finditer(text, start))
-        if tokens and not (final and self._rare(tokens)):
-            horizon = self._in_tokens(text, [match.span() for match in tokens], found, final=final)
+        tokens = [match.span() for match in _TOKEN.finditer(text, self._past(text, start))]
+        if tokens:
+            horizon = self._in_tokens(text, tokens, found, final=final)
         if self._anywhere is not None:
             found += [
                 Span(match.start(), match.end(), self._inside[match[0].casefold()], match[0])
@@ -145,12 +147,15 @@ class Words:
                 horizon = min(horizon, self._begun(text, start))
         return found, horizon
 
-    def _rare(self, tokens: Sequence[re.Match[str]]) -> bool:
-        """Nothing can begin with any of the words, which is how most texts are."""
-        words = {word.casefold() for word in {match[0] for match in tokens} if len(word) <= LONGEST_WORD}
-        return self._first.keys().isdisjoint(words) and not any(
+    def _past(self, text: str, start: int) -> int:
+        """Past a long stretch of which no word can begin anything, which is how most texts are."""
+        if len(text) - start < _STRETCH or (gap := _NO_WORD.search(text, len(text) - _STRETCH // 2)) is None:
+            return start
+        words = {word.casefold() for word in set(_TOKEN.findall(text, start, gap.end())) if len(word) <= LONGEST_WORD}
+        begun = not self._first.keys().isdisjoint(words) or any(
             phrase.begins(word) for phrase in self._wild for word in words
         )
+        return start if begun else gap.end()
 
     def _in_tokens(self, text: str, tokens: Sequence[tuple[int, int]], found: list[Span], *, final: bool) -> int:
         """Adds to `found` what words there are; says from where on more could begin."""

@@ -126,7 +126,7 @@ class Phones:
         ValueError: A region that is not known.
     """
 
-    __slots__ = ("_america", "_codes", "_regions", "_shape")
+    __slots__ = ("_america", "_codes", "_firsts", "_regions", "_shape")
 
     def __init__(self, regions: Sequence[str] = ()) -> None:
         from phonenumbers import COUNTRY_CODE_TO_REGION_CODE, SUPPORTED_REGIONS
@@ -138,6 +138,7 @@ class Phones:
         self._shape = lru_cache(maxsize=300)(_shape)
         self._america = self._codes["1"]
         self._regions = tuple(_Region(region) for region in regions)
+        self._firsts = frozenset(digit for region in self._regions for digit in region.firsts)
 
     def find(self, text: str, start: int, end: int) -> Iterator[tuple[int, int, str]]:
         """Where telephone numbers stand in a run of digits, and what is the same for all their spellings."""
@@ -159,6 +160,8 @@ class Phones:
                 yield match.start(), match.end(), f"+1{digits}"
         if self._regions:
             for match in _NATIONAL.finditer(text, start, end):
+                if match[1].lstrip("(")[0] not in self._firsts:
+                    continue
                 yield from self._longest(text, match.start(), match.start() + len(match[1]), abroad=False)
 
     def _longest(self, text: str, begin: int, end: int, *, abroad: bool) -> Iterator[tuple[int, int, str]]:
@@ -218,9 +221,13 @@ _NO_DIGITS = re.compile(r"[^0-9]+")
 
 
 class _Region:
-    """The national form of one region's numbers."""
+    """The national form of one region's numbers.
 
-    __slots__ = ("_code", "_formats", "_prefix", "_shape", "_sizes")
+    Attributes:
+        firsts: The digits that one may begin with.
+    """
+
+    __slots__ = ("_code", "_formats", "_prefix", "_shape", "_sizes", "firsts")
 
     def __init__(self, region: str) -> None:
         from phonenumbers import PhoneMetadata
@@ -244,6 +251,9 @@ class _Region:
                     needed and not form.national_prefix_optional_when_formatting,
                 )
             )
+
+        only = self._prefix and all(needed for _, _, needed in self._formats)
+        self.firsts = self._prefix[0] if only else "0123456789"
 
     def read(self, digits: str) -> str:
         """The number with its country's code, "" if it is none."""
