@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from compatgw.flow.guarding import Guarding, Policy
     from compatgw.flow.health import Health
     from compatgw.flow.idempotency import Idempotency
+    from compatgw.flow.later import Later
     from compatgw.flow.patience import Patience
     from compatgw.flow.prompts import Prompts
     from compatgw.flow.single import Flights
@@ -140,8 +141,8 @@ class House:
     vault: Vault | None
     getter: Getter
     links: LinkRules
-    conversations: Conversations
-    background: Background
+    conversations: Later[Conversations]
+    background: Later[Background]
     prompts: Prompts
     guards: Policy
     observers: tuple[Observer, ...]

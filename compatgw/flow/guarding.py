@@ -6,6 +6,8 @@ cannot change them. They run in one order, wherever they were asked for: `pii`, 
 
 A guardrail that raises, hangs or answers nonsense fails the call, or lets the text pass, as `on_failure` says.
 
+Requests to other endpoints than chat go through the guardrails of the way in, too; their answers go through none.
+
 What does not live here: the guardrails (`guardrails/`), how they are asked for (`surfaces/guards.py`).
 """
 
@@ -85,18 +87,18 @@ class Policy:
 
         Raises:
             InvalidRequest: It asks for one that is not there, or in a way that it does not work.
-            UnsupportedParameter: It is no call with messages.
+            UnsupportedParameter: It asks for what no answer of this kind can have.
         """
         asked_for = call.options.guardrails
         if not self._any and asked_for is NONE:
             return None
-        if call.surface.codec != "chat":
-            if asked_for == NONE:
-                return None
-            raise UnsupportedParameter(
-                "'guardrails' are for requests with messages. Leave them out.", param="guardrails"
-            )
         wanted = self.demanded(call.caller) + asked_for
+        if call.surface.codec != "chat":
+            if asked_for.output:
+                raise UnsupportedParameter(
+                    "'guardrails.output' is for answers of chat models. Leave it out.", param="guardrails.output"
+                )
+            wanted = Guards(wanted.input)
         if wanted == NONE:
             return None
         shapes = [one for one in wanted.output if one.name == _SCHEMA]
@@ -210,6 +212,11 @@ class Guarding:
         Raises:
             Blocked: It may not go on.
         """
+        if call.surface.codec != "chat":
+            changed = await _driven(self._pipeline.body(call.request), call, house)
+            if changed is not call.request:
+                call.rewrite(changed)
+            return
         request = await _driven(self._pipeline.request(call.request), call, house)
         if self._shapes and "response_format" not in request:
             told: Any = {"role": "system", "content": instruction(self._schema)}

@@ -63,7 +63,7 @@ class Memory:
                 )
         if call.surface.name == _RESPONSES:
             face = cast("ResponsesFace", call.face)
-            await house.conversations.settle(tenant_of(call.caller), call.parsed, face, call.deployment, answer)
+            await house.conversations().settle(tenant_of(call.caller), call.parsed, face, call.deployment, answer)
 
     def _completion(self, answer: Any) -> ChatCompletion | None:
         if isinstance(answer, Answer):

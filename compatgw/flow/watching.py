@@ -147,9 +147,11 @@ def began(call: Call, house: House, headers: Callable[[], Mapping[str, str]]) ->
     )  # fmt: skip
     watched, content = [], False
     for observer in house.observers:
-        watched.append((observer, _safely(observer.began, told), None))
-        call.traced = call.traced or observer.traces
-        content = content or observer.content
+        token = _safely(observer.began, told)
+        watched.append((observer, token, None))
+        if token is not None:
+            call.traced = call.traced or observer.traces
+            content = content or observer.content
     call.watched = tuple(watched)
     if content and call.surface.codec == "chat":
         call.heard = Heard()

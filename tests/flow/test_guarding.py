@@ -11,6 +11,8 @@ import pytest
 
 from compatgw import ConfigError, Gateway
 from compatgw.guardrails.base import Spot, Verdict
+from compatgw_testing import FakeOpenAI
+from compatgw_testing.harness import KEY, gateway_over
 from tests.canned import DONE, Canned, chunk
 from tests.flow.paying import Open
 from tests.flow.upstreams import Turns, error_event, error_of, events, good, post, several, streamed
@@ -224,7 +226,9 @@ async def test_a_guardrail_that_fails_fails_the_call_or_lets_it_pass(
     """As it is set; what it was about is in no log and no error."""
     up = good()
     app = house(
-        up, own_guardrails={"mine": function}, guardrails={"input": ["mine"], "timeout": 0.05, "on_failure": way}
+        up,
+        own_guardrails={"mine": function},
+        guardrails={"input": ["mine"], "timeout": 0.05 if function is hanging else 30, "on_failure": way},
     )
     began = time.monotonic()
     got = await post(app, messages=user("my secret"))
@@ -436,3 +440,48 @@ async def test_all_rounds_of_a_repair_are_paid(open_sqlite_shop: Open) -> None:
     assert (row.input, row.output) == (6, 4)
     assert row.charge == row.cost
     assert row.charge > 0
+
+
+# --- other endpoints ---
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/v1/embeddings", {"input": ["fine", MAIL]}),
+        ("/v1/images/generations", {"prompt": MAIL}),
+        ("/v1/rerank", {"query": MAIL, "documents": ["a", {"text": MAIL}]}),
+        ("/v1/moderations", {"input": MAIL}),
+        ("/v1/audio/speech", {"input": MAIL, "voice": "alloy"}),
+    ],
+)
+async def test_what_goes_to_other_endpoints_is_looked_at_too(path: str, body: dict[str, Any]) -> None:
+    """A demand that held for chat alone would be no demand."""
+    up = Canned(b"{}", 500)
+    app = house(up, guardrails=PII)
+    async with app.client(api_key="k") as client:
+        await client.post(path, json={"model": "one/m", **body})
+        refused = await client.post(path, json={"model": "one/m", **body, "guardrails": {"output": ["pii"]}})
+
+    sent = orjson.dumps(up.asked[0]).decode()
+    assert "[EMAIL_1]" in sent
+    assert "ann.lee" not in sent
+    assert (refused.status_code, error_of(refused)["param"]) == (400, "guardrails.output")
+
+
+async def test_a_form_is_looked_at_as_well() -> None:
+    """Its prompt; what is said in a recording nobody reads here."""
+    fake = FakeOpenAI()
+    app = gateway_over({"openai": fake}, options={"guardrails": PII})
+    async with app.client(api_key=KEY) as client:
+        sound = (
+            await client.post("/v1/audio/speech", json={"model": "openai/tts-1", "input": "a", "voice": "alloy"})
+        ).content
+        await client.post(
+            "/v1/audio/transcriptions",
+            data={"model": "openai/whisper-1", "prompt": MAIL},
+            files={"file": ("a.mp3", sound)},
+        )
+
+    assert b"ann.lee" not in fake.calls[-1].raw
+    assert b"[EMAIL_1]" in fake.calls[-1].raw

@@ -219,6 +219,8 @@ async def test_an_observer_that_raises_everywhere_hurts_nobody(caplog: pytest.Lo
         def __getattribute__(self, name: str) -> Any:
             if name in ("content", "traces"):
                 return True
+            if name == "began":
+                return lambda call: "mine"
 
             def broken(*args: Any) -> Any:
                 raise RuntimeError("mine")
@@ -231,7 +233,7 @@ async def test_an_observer_that_raises_everywhere_hurts_nobody(caplog: pytest.Lo
         got = await post(app, stream=True)
 
     assert got.content.endswith(b"data: [DONE]\n\n")
-    assert caplog.text.count("An observer of calls raised") == 7
+    assert caplog.text.count("An observer of calls raised") == 6
 
 
 @pytest.mark.parametrize("stream", [False, True])
