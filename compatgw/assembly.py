@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 from compatgw.config import ConfigError
 from compatgw.errors import GatewayError
-from compatgw.flow.background import Background
 from compatgw.flow.cache import Cache, weight
 from compatgw.flow.call import House
-from compatgw.flow.conversations import Conversations, Keeping
 from compatgw.flow.credentials import OwnKeys, PlatformKeys
 from compatgw.flow.guarding import Policy
 from compatgw.flow.health import Health
 from compatgw.flow.idempotency import Idempotency
+from compatgw.flow.later import Later
 from compatgw.flow.prompts import Configured, Prompts, Recorded
 from compatgw.flow.single import Flights
 from compatgw.flow.tasks import Tasks
@@ -63,6 +63,8 @@ if TYPE_CHECKING:
 
     from compatgw.admin.office import Office
     from compatgw.config import Settings
+    from compatgw.flow.background import Background
+    from compatgw.flow.conversations import Conversations
     from compatgw.flow.prompts import PromptSource
     from compatgw.guardrails.base import Function, Guardrail
     from compatgw.state.base import Counters, Ledger
@@ -157,7 +159,7 @@ def house_of(
         getter=Getter(user_agent=f"compatgw/{__version__}"),
         links=links_of(settings),
         conversations=conversations,
-        background=Background(conversations, tasks),
+        background=background_of(conversations, tasks),
         prompts=prompts_of(settings, records, upstream, tasks, means.clock),
         guards=guards_of(settings, means.guardrails),
         observers=observers_of(settings, means, tasks, directory),
@@ -275,7 +277,7 @@ def guards_of(settings: Settings, own: Mapping[str, Guardrail | Function]) -> Po
         ConfigError: One that is demanded is not there, or is configured wrongly.
     """
     found: dict[str, Guardrail] = {}
-    for entry in entry_points(group="compatgw.guardrails"):
+    for entry in _registered(tuple(sys.path)):
         found[entry.name] = _guardrail(entry.name, entry.load())
     for name, given in own.items():
         found[name] = _guardrail(name, given)
@@ -283,6 +285,12 @@ def guards_of(settings: Settings, own: Mapping[str, Guardrail | Function]) -> Po
         return Policy(settings.guardrails, found)
     except GatewayError as error:
         raise ConfigError(f"Setting 'guardrails': {error.message}") from None
+
+
+@lru_cache(maxsize=1)
+def _registered(paths: tuple[str, ...]) -> tuple[EntryPoint, ...]:
+    """The guardrails of installed packages; found once for `paths`, for that reads a file of every package."""
+    return tuple(entry_points(group="compatgw.guardrails"))
 
 
 def _guardrail(name: str, given: Any) -> Guardrail:
@@ -340,11 +348,28 @@ def vault_of(settings: Settings, counters: Counters) -> Vault | None:
     return Vault(counters if counters.shared else MemoryCounters(max_bytes=own.memory), keep=own.keep)
 
 
-def conversations_of(settings: Settings, counters: Counters) -> Conversations:
+def conversations_of(settings: Settings, counters: Counters) -> Later[Conversations]:
     """Responses that are kept: on the counters' server, or in memory of their own."""
-    own = settings.responses
-    place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
-    return Conversations(place, Keeping(keep=own.keep, max_entry=own.max_entry))
+
+    def made() -> Conversations:
+        from compatgw.flow.conversations import Conversations, Keeping
+
+        own = settings.responses
+        place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
+        return Conversations(place, Keeping(keep=own.keep, max_entry=own.max_entry))
+
+    return Later(made)
+
+
+def background_of(conversations: Later[Conversations], tasks: Tasks) -> Later[Background]:
+    """Responses that are worked on."""
+
+    def made() -> Background:
+        from compatgw.flow.background import Background
+
+        return Background(conversations(), tasks)
+
+    return Later(made)
 
 
 def links_of(settings: Settings) -> fetching.Rules:

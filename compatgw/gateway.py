@@ -245,7 +245,8 @@ class Gateway:
         """
         house = self._house
         await self._site.visits.aclose()
-        await house.background.aclose(self.settings.shutdown_grace)
+        if (background := house.background.made) is not None:
+            await background.aclose(self.settings.shutdown_grace)
         await house.answers.aclose()
         await house.streams.aclose()
         await house.tasks.aclose(_LAST_WORK)

@@ -32,7 +32,7 @@ THIRD_PARTY = {
 LATER = (
     "compatgw.admin", "compatgw.dialects.anthropic", "compatgw.dialects.gemini", "compatgw.dialects.openai",
     "compatgw.guardrails.moderation", "compatgw.guardrails.pii", "compatgw.state.redis", "compatgw.state.sql",
-    "compatgw.surfaces.audio", "compatgw.surfaces.images", "compatgw.surfaces.messages", "compatgw.web.oidc",
+    "compatgw.surfaces.audio", "compatgw.surfaces.images", "compatgw.surfaces.messages", "compatgw.surfaces.responses", "compatgw.web.oidc",
 )  # fmt: skip
 
 

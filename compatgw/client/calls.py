@@ -113,8 +113,13 @@ class Sent:
             self._parts.cut()
         return False
 
+    @property
+    def over(self) -> bool:
+        """Whether the application has ended."""
+        return self._exchange.ended
+
     async def head(self) -> tuple[int, list[tuple[bytes, bytes]]]:
-        """Status and headers; what fails here ends the request.
+        """Status and headers.
 
         Raises:
             TransportFailed: The application ended without an answer.
@@ -124,11 +129,7 @@ class Sent:
             async with asyncio.timeout(self._asked.read):
                 return await self._exchange.head()
         except TimeoutError:
-            await self._exchange.aclose()
             raise TooSlow("no answer began in time") from None
-        except BaseException:
-            await self._exchange.aclose()
-            raise
 
     async def piece(self) -> bytes:
         """The next piece of the answer; empty at its end.

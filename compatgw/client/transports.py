@@ -46,21 +46,21 @@ def asynchronous(library: Any, calls: Calls) -> Any:
             with _told(library, request):
                 body = _whole(library, request)
                 sent = await calls.send(_asked(request), body)
-                if body is None:
-                    await self._give(sent, request)
-                status, headers = await sent.head()
+                try:
+                    if body is None:
+                        await self._give(sent, request)
+                    status, headers = await sent.head()
+                except BaseException:
+                    await sent.aclose()
+                    raise
             return library.Response(status, headers=headers, stream=Body(sent, request), extensions=_EXTENSIONS)
 
         async def _give(self, sent: Sent, request: Any) -> None:
-            try:
-                with _writing(library, request):
-                    async for part in request.stream:
-                        if part and not await sent.give(part):
-                            return
-                    await sent.give(b"")
-            except BaseException:
-                await sent.aclose()
-                raise
+            with _writing(library, request):
+                async for part in request.stream:
+                    if part and not await sent.give(part):
+                        return
+                await sent.give(b"")
 
         async def aclose(self) -> None:
             await calls.aclose()
@@ -101,29 +101,21 @@ def synchronous(library: Any, calls: Calls, close: Close) -> Any:
             with _told(library, request):
                 body = _whole(library, request)
                 sent = thread.run(calls.send(_asked(request), body))
-                if body is None:
-                    self._give(sent, request)
-                status, headers = self._head(sent)
+                try:
+                    if body is None:
+                        self._give(sent, request)
+                    status, headers = thread.run(sent.head())
+                except BaseException:
+                    _leave(thread, sent)
+                    raise
             return library.Response(status, headers=headers, stream=Body(sent, request), extensions=_EXTENSIONS)
 
         def _give(self, sent: Sent, request: Any) -> None:
-            try:
-                with _writing(library, request):
-                    for part in request.stream:
-                        if part and not thread.run(sent.give(part)):
-                            return
-                    thread.run(sent.give(b""))
-            except BaseException:
-                _leave(thread, sent)
-                raise
-
-        def _head(self, sent: Sent) -> tuple[int, list[tuple[bytes, bytes]]]:
-            try:
-                return thread.run(sent.head())
-            except BaseException:
-                # An interrupt may come before the loop has begun to wait.
-                _leave(thread, sent)
-                raise
+            with _writing(library, request):
+                for part in request.stream:
+                    if part and not thread.run(sent.give(part)):
+                        return
+                thread.run(sent.give(b""))
 
         def close(self) -> None:
             thread.close()
@@ -132,6 +124,9 @@ def synchronous(library: Any, calls: Calls, close: Close) -> Any:
 
 
 def _leave(thread: LoopThread, sent: Sent) -> None:
+    # Most have ended by themselves: then the thread need not be asked, nor be there.
+    if sent.over:
+        return
     try:
         thread.run(sent.aclose())
     except ThreadClosed:

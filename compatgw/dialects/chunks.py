@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from compatgw.dialects.base import Context, Piece
-from compatgw.errors import StreamInterrupted
+from compatgw.dialects.events import interrupted
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -197,10 +197,7 @@ class ChunkWriter:
             StreamInterrupted: A choice has no finish reason, or there is none at all.
         """
         if not self.finished:
-            raise StreamInterrupted(
-                f"{self.target.provider} (model '{self.target.model}') closed the stream before the answer was "
-                "complete. What arrived so far is not the whole answer; send the request again."
-            )
+            raise interrupted(self.target)
         if self._usage is not None and not self._usage_sent:
             self._usage_sent = True
             chunk = self._chunk()

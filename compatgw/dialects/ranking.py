@@ -15,17 +15,18 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from compatgw.dialects import bodies
-from compatgw.dialects.base import Result
+from compatgw.dialects.base import Leftovers, Outgoing, Result
 from compatgw.errors import UnsupportedParameter, UpstreamFailure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from compatgw.dialects.base import Context, Leftovers, Target
+    from compatgw.dialects.base import Context, Target
     from compatgw.wire.chat import Usage
 
 READ = frozenset({"model", "query", "documents", "top_n", "return_documents", "rank_fields"})
 """Members that are read here, or by the surface."""
+_CUTTING = frozenset({"truncation", "truncate"})
 _TOLD = frozenset({"index", "relevance_score", "score", "document", "text", "object"})
 _PICTURES = ("image", "image_url", "url", "video", "audio", "content")
 
@@ -65,6 +66,27 @@ def leave(request: Mapping[str, Any], read: frozenset[str], left: Leftovers) -> 
     for name, value in request.items():
         if name not in read and name not in READ:
             left.hint(name, value)
+
+
+def outgoing(path: str, body: Mapping[str, Any], request: Mapping[str, Any], target: Target, *, top: str) -> Outgoing:
+    """A request of the shape that most have: model, query and documents, how many of them, and whether to cut them.
+
+    Args:
+        path: Under the base URL.
+        body: What else is in it: the documents above all.
+        request: The hub's.
+        target: Where it goes.
+        top: Its name for `top_n`.
+    """
+    left = Leftovers(target)
+    out = {"model": target.model, "query": request["query"], **body}
+    if "top_n" in request:
+        out[top] = request["top_n"]
+    cut = request.get("truncation", request.get("truncate"))
+    if cut is not None:
+        out["truncation"] = cut
+    leave(request, _CUTTING, left)
+    return Outgoing(path, orjson.dumps(out), dropped=tuple(left.dropped), memo=memo(request))
 
 
 def memo(request: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,6 +65,18 @@ def cutting(request: Mapping[str, Any]) -> bool | str | None:
     return given
 
 
+def cut(request: Mapping[str, Any]) -> bool | None:
+    """The same for an upstream that only knows yes and no."""
+    given = cutting(request)
+    return given if given is None or isinstance(given, bool) else given != "NONE"
+
+
+def kind(request: Mapping[str, Any]) -> str:
+    """How the numbers are to come: `float`, another type, or `base64`, which is for floats that the client wants so."""
+    asked: str = request.get("output_dtype", "float")
+    return "base64" if asked == "float" and request.get("encoding_format") == "base64" else asked
+
+
 def leave(request: Mapping[str, Any], read: frozenset[str], left: Leftovers) -> None:
     """Tells `left` of the members of `request` that no protocol's codec has read."""
     dtype = request.get("output_dtype")

@@ -18,11 +18,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from compatgw.errors import InvalidRequest, UnsupportedMediaType
 from compatgw.surfaces import extensions
-from compatgw.surfaces.base import Parsed, Surface, decode, envelope, explain, pruned
+from compatgw.surfaces.base import Parsed, Surface, decode, envelope, pruned, validated
 from compatgw.wire.audio import (
     DELTA,
     DONE,
@@ -78,7 +78,7 @@ def parse_speech(body: bytes) -> Parsed:
         InvalidRequest: Not JSON (`invalid_json`), or the first thing wrong in it, with its path as `param`.
     """
     value, options = extensions.claim(decode(body))
-    request = _validated(speaking(), pruned(value))
+    request = validated(speaking(), pruned(value))
     if not request["input"].strip():
         raise InvalidRequest("'input' must say what to speak; it holds nothing but space.", param="input")
     return Parsed(request, options)
@@ -129,14 +129,6 @@ def parse_no_form(body: bytes) -> Parsed:
     )
 
 
-def _validated(adapter: TypeAdapter[Any], value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        request: dict[str, Any] = adapter.validate_python(value, strict=True)
-    except ValidationError as error:
-        raise explain(error.errors(include_url=False)[0]) from None
-    return request
-
-
 # --- forms -----------------------------------------------------------------------------------
 
 
@@ -148,7 +140,7 @@ def _form(adapter: TypeAdapter[Any], fields: Mapping[str, list[str]], files: Seq
         )
     # A request without its model is as wrong as one without its file; the file is what people get wrong.
     recording = _recording(files)
-    return Parsed({**_validated(adapter, value), "files": [recording]}, options)
+    return Parsed({**validated(adapter, value), "files": [recording]}, options)
 
 
 def _typed(fields: Mapping[str, list[str]]) -> dict[str, Any]:

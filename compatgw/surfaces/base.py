@@ -14,12 +14,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import orjson
+from pydantic import ValidationError
 
 from compatgw.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pydantic import TypeAdapter
     from pydantic_core import ErrorDetails
 
     from compatgw.errors import GatewayError
@@ -168,6 +170,18 @@ def pruned(value: dict[str, Any]) -> dict[str, Any]:
 
 
 # --- what is wrong with a request ------------------------------------------------------------
+
+
+def validated(adapter: TypeAdapter[Any], value: Any) -> Any:
+    """`value` as the validator lets it pass.
+
+    Raises:
+        InvalidRequest: The first thing wrong in it, with its path as `param`.
+    """
+    try:
+        return adapter.validate_python(value, strict=True)
+    except ValidationError as error:
+        raise explain(error.errors(include_url=False)[0]) from None
 
 
 def explain(problem: ErrorDetails) -> InvalidRequest:

@@ -15,11 +15,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from compatgw.errors import InvalidRequest
 from compatgw.surfaces import extensions
-from compatgw.surfaces.base import Parsed, Surface, decode, envelope, explain
+from compatgw.surfaces.base import Parsed, Surface, decode, envelope, validated
 from compatgw.wire.chat import ChatRequest
 from compatgw.wire.sse import DONE, frame
 
@@ -48,10 +48,7 @@ def parse(body: bytes) -> Parsed:
     """
     value, options = extensions.claim(decode(body))
     _tidy(value)
-    try:
-        request = validator().validate_python(value, strict=True)
-    except ValidationError as error:
-        raise explain(error.errors(include_url=False)[0]) from None
+    request = validated(validator(), value)
     if "top_logprobs" in request and request["top_logprobs"] and not request.get("logprobs"):
         raise InvalidRequest("'top_logprobs' needs 'logprobs' to be true.", param="top_logprobs")
     return Parsed(request, options)

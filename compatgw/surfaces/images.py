@@ -18,11 +18,11 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from compatgw.errors import InvalidRequest
 from compatgw.surfaces import extensions
-from compatgw.surfaces.base import Parsed, Surface, decode, envelope, explain, pruned
+from compatgw.surfaces.base import Parsed, Surface, decode, envelope, pruned, validated
 from compatgw.wire.images import (
     EDIT,
     GENERATION,
@@ -131,10 +131,7 @@ def parse_form(fields: Mapping[str, list[str]], files: Sequence[Upload]) -> Pars
 
 
 def _validated(adapter: TypeAdapter[Any], value: dict[str, Any]) -> Any:
-    try:
-        request: dict[str, Any] = adapter.validate_python(value, strict=True)
-    except ValidationError as error:
-        raise explain(error.errors(include_url=False)[0]) from None
+    request: dict[str, Any] = validated(adapter, value)
     if not request["prompt"].strip():
         raise InvalidRequest("'prompt' must say what to paint; it holds nothing but space.", param="prompt")
     streamed = bool(request.get("stream"))

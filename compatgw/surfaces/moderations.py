@@ -8,11 +8,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from compatgw.errors import InvalidRequest
 from compatgw.surfaces import extensions
-from compatgw.surfaces.base import Parsed, Surface, decode, envelope, explain, pruned
+from compatgw.surfaces.base import Parsed, Surface, decode, envelope, pruned, validated
 from compatgw.surfaces.whole import WholeFace, unstreamed
 from compatgw.wire.moderations import DEFAULT_MODEL, ModerationsRequest, by_kind_of_input
 
@@ -36,10 +36,7 @@ def parse(body: bytes) -> Parsed:
     value.setdefault("model", DEFAULT_MODEL)
     if "input" in value:
         value["input"] = _tidy(value["input"])
-    try:
-        request = validator().validate_python(value, strict=True)
-    except ValidationError as error:
-        raise explain(error.errors(include_url=False)[0]) from None
+    request = validated(validator(), value)
     return Parsed(request, options)
 
 

@@ -11,11 +11,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from compatgw.errors import InvalidRequest
 from compatgw.surfaces import extensions
-from compatgw.surfaces.base import Parsed, Surface, decode, envelope, explain, pruned
+from compatgw.surfaces.base import Parsed, Surface, decode, envelope, pruned, validated
 from compatgw.surfaces.whole import WholeFace, unstreamed
 from compatgw.wire.rerank import MOST_DOCUMENTS, RerankRequest
 
@@ -40,10 +40,7 @@ def parse(body: bytes) -> Parsed:
     value, options = extensions.claim(decode(body))
     value = unstreamed(pruned(value), "rerank")
     _tidy(value)
-    try:
-        request = validator().validate_python(value, strict=True)
-    except ValidationError as error:
-        raise explain(error.errors(include_url=False)[0]) from None
+    request = validated(validator(), value)
     return Parsed(request, options)
 
 

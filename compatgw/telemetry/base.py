@@ -120,7 +120,7 @@ class Said:
     """What was asked and answered; only for observers with `content`.
 
     Attributes:
-        messages: Of the request, in OpenAI's shape, as the model was sent them.
+        messages: Of the request, in OpenAI's shape, with those of prompt templates.
         choices: Of the answer, likewise; none where it broke off.
     """
 
@@ -192,6 +192,8 @@ class Observer:
     Attributes:
         traces: It is told of attempts when they begin, and of the ends of streams, too.
         content: It wants to hear what is asked and answered, too.
+
+    Neither where `began` gave back None.
     """
 
     traces: bool = False

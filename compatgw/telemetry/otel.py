@@ -77,11 +77,13 @@ _OPTIONS: Mapping[str, str] = MappingProxyType(
 class _Attempt:
     """One attempt under way."""
 
-    __slots__ = ("answered", "at", "code", "counted", "end", "labels", "span")
+    __slots__ = ("answered", "at", "code", "counted", "end", "labels", "place", "span")
 
-    def __init__(self, span: Span, at: float, labels: dict[str, str | int]) -> None:
+    def __init__(self, span: Span, at: float, place: tuple[str, str, str], labels: dict[str, str | int]) -> None:
         self.span = span
         self.at = at
+        # Operation, provider and model.
+        self.place = place
         self.labels = labels
         self.end: float | None = None
         self.code = ""
@@ -124,6 +126,7 @@ class OpenTelemetry(Observer):
         meters: MeterProvider | None = None,
     ) -> None:
         self.content = content
+        self._given = tracers is not None or meters is not None
         self._models = models
         self._codes = Codes()
         self._carrier = TraceContextTextMapPropagator()
@@ -148,8 +151,10 @@ class OpenTelemetry(Observer):
 
     # --- the call -----------------------------------------------------------------------------
 
-    def began(self, call: Began) -> _Call:
-        """A span for the call, under the host's or the caller's."""
+    def began(self, call: Began) -> _Call | None:
+        """A span for the call, under the host's or the caller's; nothing while the process has no providers."""
+        if not self._given and _is_idle(trace.get_tracer_provider()) and _is_idle(metrics.get_meter_provider()):
+            return None
         hosted = trace.get_current_span().get_span_context().is_valid
         parent = context.get_current() if hosted else propagate.extract(call.headers)
         span = self._tracer.start_span(
@@ -171,9 +176,7 @@ class OpenTelemetry(Observer):
         if token is None:
             return
         end = call.at + call.seconds
-        # Of several side by side each has told its own tokens, as far as it knew them.
-        waiting = [attempt for attempt in token.answering if not attempt.counted] or token.answering
-        alone = waiting[0] if len(waiting) == 1 else None
+        alone = _answering(token, call)
         if alone is not None and not call.estimated:
             _tell_usage(alone.span, call.input, call.output, call.cached, call.reasoning)
         for attempt in token.answering:
@@ -212,7 +215,7 @@ class OpenTelemetry(Observer):
         )
         if span.is_recording():
             _tell_options(span, attempt)
-        return _Attempt(span, attempt.at, labels)
+        return _Attempt(span, attempt.at, (operation, attempt.provider, attempt.model), labels)
 
     def headers(self, token: _Call | None, mark: _Attempt | None) -> Lines:
         """The trace, and nothing of the baggage: that is the host's own business, and upstreams are strangers."""
@@ -261,10 +264,10 @@ class OpenTelemetry(Observer):
 
     def said(self, token: _Call | None, said: Said) -> None:
         """What was asked and answered goes to the attempt that answered."""
-        if token is None or not token.answering:
-            return
-        span = token.answering[-1].span
-        if not span.is_recording():
+        own = (
+            [attempt for attempt in token.answering if attempt.place[0] == token.operation] if token is not None else []
+        )
+        if not own or not (span := own[-1].span).is_recording():
             return
         span.set_attribute("gen_ai.input.messages", messages.inputs(said.messages))
         if said.choices:
@@ -283,6 +286,19 @@ class OpenTelemetry(Observer):
         if model:
             labels["gen_ai.request.model"] = self._models.label(provider, model, answered=answered)
         return labels
+
+
+def _is_idle(provider: object) -> bool:
+    """True for what stands in the API itself until somebody sets a provider that does something."""
+    return type(provider).__module__.startswith(("opentelemetry.trace", "opentelemetry.metrics"))
+
+
+def _answering(token: _Call, call: Ended) -> _Attempt | None:
+    """The attempt whose answer is the call's; None where several are, which have told their own tokens."""
+    place = (token.operation, call.provider, call.target)
+    own = [attempt for attempt in token.answering if attempt.place == place]
+    own = [attempt for attempt in own if not attempt.counted] or own
+    return own[0] if len(own) == 1 else None
 
 
 def _named(labels: Mapping[str, str | int]) -> str:

@@ -122,8 +122,11 @@ class Exchange:
         if not self._task.done():
             self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        if self.began.done() and not self.began.cancelled():
-            self.began.exception()  # seen: nobody is left to raise it to
+
+    @property
+    def ended(self) -> bool:
+        """Whether the application has ended."""
+        return self._task.done()
 
     def over(self, done: Callable[[], object]) -> None:
         """Has `done` called when the application has ended."""
@@ -141,18 +144,22 @@ class Exchange:
             failure = TransportFailed(f"the application in this process failed ({type(error).__name__})")
             failure.__cause__ = error
         if not self.began.done():
-            self.began.set_exception(failure or TransportFailed("the application in this process gave no answer"))
+            self._no_answer(failure or TransportFailed("the application in this process gave no answer"))
         elif not self._complete:
             # A server closes the connection of an application that leaves like this.
             await self._pieces.put(failure or TransportFailed("the application in this process broke its answer off"))
         elif not self._ended:
             await self._pieces.put(None)
 
+    def _no_answer(self, failure: BaseException) -> None:
+        self.began.set_exception(failure)
+        self.began.exception()  # seen: perhaps nobody is left to raise it to
+
     def _break(self) -> None:
         """Somebody cancelled the application: its reader must not wait for ever."""
         failure = TransportFailed("the application in this process was cancelled")
         if not self.began.done():
-            self.began.set_exception(failure)
+            self._no_answer(failure)
             return
         if self._pieces.full():
             self._pieces.get_nowait()

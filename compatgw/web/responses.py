@@ -40,7 +40,7 @@ async def create(site: Site, visit: Visit) -> None:
     with site.capacity:
         started = site.house.monotonic()
         body = await visit.body()
-        parsed = await site.house.conversations.resolved(tenant_of(caller), RESPONSES.parse(body))
+        parsed = await site.house.conversations().resolved(tenant_of(caller), RESPONSES.parse(body))
         call = call_of(site, visit, RESPONSES, parsed, caller, started)
         call.size, call.links = len(body), b"http" in body
         if not parsed.asked["background"]:
@@ -63,9 +63,9 @@ async def _begin(site: Site, visit: Visit, call: Call, parsed: Parsed) -> None:
             finally:
                 call.patience.close()
 
-    queued = await house.background.begin(owner, parsed, cast("ResponsesFace", call.face), work)
+    queued = await house.background().begin(owner, parsed, cast("ResponsesFace", call.face), work)
     if call.stream:
-        await _tell(visit, house.background.follow(owner, queued["id"]))
+        await _tell(visit, house.background().follow(owner, queued["id"]))
     else:
         await document(visit, queued)
 
@@ -73,7 +73,7 @@ async def _begin(site: Site, visit: Visit, call: Call, parsed: Parsed) -> None:
 async def retrieve(site: Site, visit: Visit, id: str) -> None:
     """`GET /v1/responses/{id}`; with `stream=true` its events, from behind `starting_after`."""
     owner, query = tenant_of(await _caller(site, visit)), visit.query()
-    background = site.house.background
+    background = site.house.background()
     if streams(query):
         await _tell(visit, background.follow(owner, id, starting_after(query)))
     else:
@@ -82,19 +82,19 @@ async def retrieve(site: Site, visit: Visit, id: str) -> None:
 
 async def delete(site: Site, visit: Visit, id: str) -> None:
     """`DELETE /v1/responses/{id}`."""
-    await site.house.conversations.drop(tenant_of(await _caller(site, visit)), id)
+    await site.house.conversations().drop(tenant_of(await _caller(site, visit)), id)
     await document(visit, deleted(id))
 
 
 async def input_items(site: Site, visit: Visit, id: str) -> None:
     """`GET /v1/responses/{id}/input_items`."""
-    kept = await site.house.conversations.find(tenant_of(await _caller(site, visit)), id)
+    kept = await site.house.conversations().find(tenant_of(await _caller(site, visit)), id)
     await document(visit, page(kept.inputs, visit.query()))
 
 
 async def cancel(site: Site, visit: Visit, id: str) -> None:
     """`POST /v1/responses/{id}/cancel`."""
-    await document(visit, await site.house.background.cancel(tenant_of(await _caller(site, visit)), id))
+    await document(visit, await site.house.background().cancel(tenant_of(await _caller(site, visit)), id))
 
 
 async def _caller(site: Site, visit: Visit) -> Caller:

@@ -17,7 +17,7 @@ from compatgw.flow.storage import told
 from compatgw.flow.watching import refused
 from compatgw.state.base import StateError
 from compatgw.surfaces.table import SURFACES
-from compatgw.web import cors, counting, endpoints, metrics, own, responses
+from compatgw.web import cors, counting, endpoints, metrics, own
 from compatgw.web.paths import place_of
 from compatgw.web.visit import Visit
 
@@ -31,8 +31,25 @@ _log = logging.getLogger("compatgw")
 
 Endpoint = Callable[["Site", Visit], Awaitable[None]]
 
+
+async def _respond(site: Site, visit: Visit) -> None:
+    """`POST /v1/responses`."""
+    from compatgw.web import responses
+
+    await responses.create(site, visit)
+
+
+def _response(route: str) -> Endpoints | None:
+    """What is at the path of a response; None for another path."""
+    if not route.startswith("/responses/"):
+        return None
+    from compatgw.web import responses
+
+    return responses.found(route)
+
+
 # Their endpoints do more than call.
-_OTHERS: Mapping[str, Endpoint] = {"/messages/count_tokens": counting.count_tokens, "/responses": responses.create}
+_OTHERS: Mapping[str, Endpoint] = {"/messages/count_tokens": counting.count_tokens, "/responses": _respond}
 
 Endpoints = Mapping[str, Endpoint]
 """By method."""
@@ -131,7 +148,7 @@ class Router:
             if route.startswith("/v1/") or route == "/v2/rerank":
                 route = route[3:]
             visit.route = route
-            found = _SURFACE.get(route) or responses.found(route)
+            found = _SURFACE.get(route) or _response(route)
             if found is None and route.startswith("/models/"):
                 found = _MODEL
         if found is None:

@@ -66,9 +66,9 @@ FLOOR_OF: Mapping[str, Mapping[str, int]] = {
 SHARED: Mapping[str, frozenset[str]] = {
     "dialects": frozenset(
         {"base", "chunks", "failure", "media", "ids", "images", "assemble"}
-        | {"blocks", "bodies", "batches", "fence", "hosted", "purposes", "ranking", "vectors"}
+        | {"blocks", "bodies", "batches", "events", "fence", "hosted", "purposes", "ranking", "vectors"}
     ),
-    "surfaces": frozenset({"base", "extensions", "whole"}),
+    "surfaces": frozenset({"base", "extensions", "guards", "whole"}),
     "fakes": frozenset({"answer", "base", "delivery", "form", "jsonschema", "media", "quota", "scripted", "shape"}),
 }
 LISTS_MEMBERS = "table"
@@ -105,6 +105,9 @@ LAZY: Mapping[tuple[str, str], str] = {
         "compatgw.guardrails.pii",
     ): "its patterns take time, and most gateways have none of it",
     ("compatgw/flow/guarding.py", "compatgw.guardrails.moderation"): "the same",
+    ("compatgw/assembly.py", "compatgw.flow.conversations"): "loaded with the first call of the surface that has them",
+    ("compatgw/assembly.py", "compatgw.flow.background"): "the same",
+    ("compatgw/web/routes.py", "compatgw.web.responses"): "the same: `responses`",
     ("compatgw/assembly.py", "compatgw.admin.office"): "only a gateway with a ledger has it",
     ("compatgw/assembly.py", "compatgw.web.oidc"): "only a gateway with issuers has it",
     (
@@ -176,7 +179,7 @@ def members_that_know_each_other(house: House) -> Iterator[str]:
 
 
 def http_clients_outside_upstream(house: House) -> Iterator[str]:
-    """HTTP clients anywhere but in `upstream/` and `client.py`."""
+    """HTTP clients anywhere but in `upstream/` and `client/`."""
     for source in house.of("compatgw"):
         if source.parts[0] in ("upstream", "client"):
             continue

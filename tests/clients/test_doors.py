@@ -1,15 +1,20 @@
 """Whatever is asked, a client in this process gets what one on a socket gets: status, headers, bytes, and how it ends."""
 
-from collections.abc import Callable
+import asyncio
+import queue
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+import httpx
 import orjson
 import pytest
 
-from compatgw import Gateway
+from compatgw import Ended, Gateway
 from compatgw_testing import FakeAnthropic, FakeCohere, FakeGemini, FakeOpenAI
 from compatgw_testing.harness import gateway_over
-from tests.clients.doors import DOORS, Door, over_socket, through
+from tests.canned import gateway
+from tests.clients.doors import DOORS, LIBRARIES, Door, over_socket, through
+from tests.gated import GatedUpstream
 from tests.sdk.conftest import MODELS
 
 HI = [{"role": "user", "content": "Hi"}]
@@ -143,10 +148,7 @@ async def test_what_breaks_off_breaks_off_in_the_same_way(what: str, serve: Call
 @pytest.mark.parametrize("door", DOORS, ids=str)
 async def test_every_kind_of_client_says_who_it_is(door: Door) -> None:
     """By its type: what the annotations promise."""
-    import httpx
-    import httpx2
-
-    module: Any = {"httpx": httpx, "httpx2": httpx2}[door.library]
+    module = LIBRARIES[door.library]
     client = door.client(world())
     assert isinstance(client, module.Client if door.sync else module.AsyncClient)
     assert str(client.base_url) == "http://gateway"
@@ -154,3 +156,49 @@ async def test_every_kind_of_client_says_who_it_is(door: Door) -> None:
         client.close()
     else:
         await client.aclose()
+
+
+@pytest.mark.parametrize("leaves", ["in the middle", "at the end"])
+async def test_a_client_that_leaves_is_written_down_in_the_same_way(leaves: str, serve: Callable[..., str]) -> None:
+    """With what it cost until then, whichever door it left through."""
+    told: queue.SimpleQueue[Ended] = queue.SimpleQueue()
+
+    async def read(lines: AsyncIterator[str]) -> None:
+        async for line in lines:
+            if leaves == "in the middle" and "word1" in line:
+                return
+
+    def read_now(lines: Iterator[str]) -> None:
+        for line in lines:
+            if leaves == "in the middle" and "word1" in line:
+                return
+
+    request: dict[str, Any] = {"json": {"model": "m", "messages": HI, "stream": True}}
+
+    async def ended(door: Door | None) -> tuple[Any, ...]:
+        up = GatedUpstream()
+        up.let(2 if leaves == "in the middle" else 9)
+        app = gateway(up, on_call=told.put)
+        if door is None:
+            async with (
+                httpx.AsyncClient(base_url=serve(app), headers={"Authorization": "Bearer k"}) as client,
+                client.stream("POST", CHAT, **request) as answer,
+            ):
+                await read(answer.aiter_lines())
+        elif door.sync:
+
+            def work() -> None:
+                with door.client(app, api_key="k") as client, client.stream("POST", CHAT, **request) as answer:
+                    read_now(answer.iter_lines())
+
+            await asyncio.to_thread(work)
+        else:
+            async with door.client(app, api_key="k") as client, client.stream("POST", CHAT, **request) as answer:
+                await read(answer.aiter_lines())
+        seen = await asyncio.to_thread(told.get, timeout=5)
+        return (seen.status, seen.code, seen.stream, seen.attempts, seen.input, seen.output, seen.estimated, seen.key)
+
+    expected = await ended(None)
+    assert expected[0] == (499 if leaves == "in the middle" else 200)
+    for door in DOORS:
+        assert await ended(door) == expected, str(door)

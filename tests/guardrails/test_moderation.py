@@ -58,6 +58,17 @@ def test_any_text_gives_the_same_however_it_is_cut(parts: list[str], places: lis
         assert (got.text, got.action) == (wanted.text, wanted.action)
 
 
+@pytest.mark.parametrize("gap", [0, 480, 510, 511, 512, 513, 520, 1030])
+def test_words_far_into_a_long_text_are_found(gap: int) -> None:
+    """Long stretches without any are passed over as a whole, and a phrase across the end of one is not."""
+    text = "quiet " * 400 + "x" * 30 + " " + "kill yourself bombs 炸弹 " + "calm " * (gap // 5) + "y" * (gap % 5)
+    wanted = text.replace("kill yourself", "[VIOLENCE]").replace("bombs", "[VIOLENCE]").replace("炸弹", "[ZH]")
+
+    for size in (1, 13, 700, 1500, len(text)):
+        pieces = [text[at : at + size] for at in range(0, len(text), size)]
+        assert streamed(checker_of(LIST), pieces).text == wanted
+
+
 def test_a_block_has_categories_and_does_not_quote() -> None:
     """Which words it were is not said."""
     checker = checker_of(WordList({"violence": ["bomb"], "names": ["Voldemort"]}), Spot())

@@ -42,7 +42,7 @@ CALLS: list[tuple[str, dict[str, Any]]] = [
         "/chat/completions",
         {
             "model": CHATS[0],
-            "messages": [{"role": "system", "content": "Be brief."}, *HELLO],
+            "messages": [{"role": "system", "content": "Be brief, in JSON."}, *HELLO],
             "temperature": 0.5,
             "max_completion_tokens": 50,
             "n": 2,

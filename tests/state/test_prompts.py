@@ -156,8 +156,8 @@ async def test_a_label_that_cannot_be_stored_is_refused(ledger: SqlLedger, label
     assert await labels(ledger) == {1: ("production",)}
 
 
-def _copy(template: Path, folder: Path) -> str:
-    return shutil.copy(template, folder / f"{len(list(folder.iterdir()))}.db")
+def _copy(template: Path, folder: Path) -> Path:
+    return Path(shutil.copy(template, folder / f"{len(list(folder.iterdir()))}.db"))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -91,16 +91,14 @@ class Numbers:
         data: Any = self._reader.get_metrics_data()
         if data is None:
             return {}
-        return {
-            (metric.name, frozenset((name, str(value)) for name, value in point.attributes.items())): (
-                point.count,
-                point.sum,
-            )
-            for resource in data.resource_metrics
-            for scope in resource.scope_metrics
-            for metric in scope.metrics
-            for point in metric.data.data_points
-        }
+        found: dict[tuple[str, Labels], tuple[int, float]] = {}
+        # The same series may be there once for each version that measured it.
+        for scope in [scope for resource in data.resource_metrics for scope in resource.scope_metrics]:
+            for name, point in [(each.name, point) for each in scope.metrics for point in each.data.data_points]:
+                place = (name, frozenset((label, str(value)) for label, value in point.attributes.items()))
+                count, total = found.get(place, (0, 0.0))
+                found[place] = (count + point.count, total + point.sum)
+        return found
 
 
 class Page:

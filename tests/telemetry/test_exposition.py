@@ -12,9 +12,8 @@ from compatgw.telemetry.exposition import Counter, Gauge, Histogram, wants_openm
 from compatgw.telemetry.labels import OTHER, Codes, Models
 from tests.telemetry.sightings import Page
 
-# What ends a line for Python ends it for the parsers that judge here, though not for Prometheus.
-_LINES = "\r\x85\u2028\u2029\x0b\x0c\x1c\x1d\x1e"
-TEXTS = st.text(st.characters(codec="utf-8", exclude_characters=_LINES), max_size=12)
+# What has to be escaped, and what only looks as if it had to.
+TEXTS = st.text(st.sampled_from('ab é€😀\\"\n{}=,#\t'), max_size=12)
 COUNTS = st.integers(1, 10**12)
 
 

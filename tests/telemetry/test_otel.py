@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import importlib.metadata
 import inspect
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -18,10 +21,12 @@ from compatgw import ConfigError, Gateway
 from compatgw.telemetry.labels import Models
 from compatgw.telemetry.otel import OpenTelemetry
 from tests.canned import DONE, FINISH, ROLE, STREAM, USAGE, WORD, Canned
+from tests.flow.test_vision import BLIND, asking, house, image
 from tests.flow.upstreams import BUSY, Turns, good, post, several, streamed
 from tests.telemetry.sightings import Numbers, Spans, about, carried, parent_of
 
 OTEL: Any = {"otel": True}
+ROOT = Path(__file__).parents[2]
 PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 LABELS = {"gen_ai.operation.name": "chat", "gen_ai.provider.name": "one", "gen_ai.request.model": "m"}
 
@@ -304,12 +309,58 @@ def test_asking_for_what_is_not_installed_is_said_at_once(monkeypatch: pytest.Mo
     assert Gateway(keys=["k"], telemetry={"otel": "auto"}, environ={}).settings.telemetry.otel == "auto"
 
 
+def test_while_the_process_has_no_provider_nothing_is_made() -> None:
+    """And once it has one, the same gateway tells it."""
+    code = """
+import asyncio
+from opentelemetry import trace
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from tests.flow.upstreams import good, post, several
+
+async def main():
+    up = good()
+    app = several({"one": up}, telemetry={"otel": "auto"})
+    observer = app._house.observers[0]
+    begin, tokens = observer.began, []
+    observer.began = lambda call: tokens.append(begin(call)) or tokens[-1]
+    await post(app, {"traceparent": PARENT})
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    await post(app, {"traceparent": PARENT})
+    print(tokens[0], up.seen[0][b"traceparent"].decode() == PARENT, len(exporter.get_finished_spans()))
+
+asyncio.run(main())
+""".replace("PARENT", repr(PARENT))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert done.stdout == "None True 2\n"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_images_put_into_words_are_attempts_of_the_same_call(spans: Spans, stream: bool) -> None:
+    """Each with its own tokens, and its own model."""
+    blind = streamed() if stream else good()
+    app = house(good("A fox."), blind, telemetry={**OTEL, "content": True})
+    await post(app, model=BLIND, messages=asking(image()), stream=stream)
+    (call,), (description, answer) = spans.calls, spans.attempts
+
+    assert [about(span)["gen_ai.provider.name"] for span in (description, answer)] == ["openai", "deepseek"]
+    assert [about(span)["gen_ai.usage.output_tokens"] for span in (description, answer)] == [2, 2]
+    assert "gen_ai.output.messages" not in about(description)
+    assert orjson.loads(about(answer)["gen_ai.input.messages"])[0]["parts"][0]["type"] == "blob"
+    assert about(call)["compatgw.attempts"] == 1
+    assert parent_of(description) == parent_of(answer)
+
+
 async def test_without_an_sdk_nothing_is_recorded_and_the_trace_goes_on() -> None:
     """The API alone makes spans that are none, in the caller's own trace."""
-    quiet = trace.NoOpTracerProvider()
     up = good()
     app = several({"one": up}, telemetry=OTEL)
-    silent = OpenTelemetry(version="1", models=Models(), tracers=quiet)
+    silent = OpenTelemetry(version="1", models=Models(), tracers=trace.NoOpTracerProvider())
     object.__setattr__(app._house, "observers", (silent,))
     await post(app, {"traceparent": PARENT})
 

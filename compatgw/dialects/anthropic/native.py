@@ -19,7 +19,7 @@ from compatgw.dialects.anthropic import models, response
 from compatgw.dialects.anthropic.response import decode
 from compatgw.dialects.anthropic.stream import AnthropicStream
 from compatgw.dialects.base import Answer, Codec, Leftovers, Outgoing, Piece, Result
-from compatgw.dialects.blocks.answers import broken
+from compatgw.dialects.events import broken
 from compatgw.errors import InvalidRequest, UpstreamFailure
 from compatgw.wire.messages import UNCOUNTED, VERSION, is_sealed
 from compatgw.wire.sse import EventTooLarge, SSEReader

@@ -21,6 +21,7 @@ from compatgw.dialects.anthropic import content, messages, models, schema, tools
 from compatgw.dialects.base import Leftovers, Outgoing
 from compatgw.dialects.blocks import request as blocks
 from compatgw.dialects.blocks import thinking
+from compatgw.dialects.blocks.content import CACHE
 from compatgw.dialects.blocks.names import Names
 
 if TYPE_CHECKING:
@@ -182,8 +183,8 @@ def _rest(members: Mapping[str, Any], body: dict[str, Any], left: Leftovers) -> 
     for name in NATIVE:
         if members.get(name) is not None:
             body[name] = members[name]
-    if found := content.mark({content.CACHE: members.get(content.CACHE)}):
-        body[content.CACHE] = found
+    if found := content.mark({CACHE: members.get(CACHE)}):
+        body[CACHE] = found
     for name, value in members.items():
         if name not in READ:
             left.hint(name, value)
@@ -197,13 +198,13 @@ def _anonymous(user: Any) -> str:
 
 def _spare_marks(body: dict[str, Any], left: Leftovers) -> None:
     """Takes away the first cache marks where there are too many: the last ones cover the longest prefixes."""
-    holders = [holder for holder in _holders(body) if content.CACHE in holder]
+    holders = [holder for holder in _holders(body) if CACHE in holder]
     # The mark of the request itself stands for one on its last block.
-    over = len(holders) - (MAX_MARKS - (content.CACHE in body))
+    over = len(holders) - (MAX_MARKS - (CACHE in body))
     if over > 0:
-        left.clamp(content.CACHE, f"last {MAX_MARKS}")
+        left.clamp(CACHE, f"last {MAX_MARKS}")
         for holder in holders[:over]:
-            del holder[content.CACHE]
+            del holder[CACHE]
 
 
 def _holders(body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

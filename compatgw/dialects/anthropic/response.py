@@ -13,7 +13,8 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from compatgw.dialects import failure
-from compatgw.dialects.blocks.answers import Reading, annotation, broken, count, load, text_at, totals
+from compatgw.dialects.blocks.answers import Reading, annotation, count, load, text_at, totals
+from compatgw.dialects.events import broken
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

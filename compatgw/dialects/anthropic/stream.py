@@ -6,7 +6,7 @@ merged over the events that carry it. The stream is whole only with `message_sto
 reason; everything else is an interruption.
 
 What does not live here: what blocks and totals mean (`response.py`), calls (`blocks/calls.py`), what
-all such streams do alike (`blocks/stream.py`), framing (`wire/sse.py`).
+all such streams do alike (`blocks/stream.py`), reading events (`events.py`).
 """
 
 from __future__ import annotations
@@ -22,17 +22,16 @@ from compatgw.dialects.anthropic.response import (
     refusal_of,
     usage_of,
 )
-from compatgw.dialects.blocks.answers import broken, event, text_at
+from compatgw.dialects.blocks.answers import text_at
 from compatgw.dialects.blocks.stream import BlockStream, Text
-from compatgw.errors import UpstreamFailure
-from compatgw.wire.sse import EventTooLarge, SSEReader
+from compatgw.dialects.events import Events, interrupted
+from compatgw.wire.sse import SSEReader
 
 if TYPE_CHECKING:
-    from compatgw.dialects.base import Context, Piece
-    from compatgw.wire.sse import SSEEvent
+    from compatgw.dialects.base import Context
 
 
-class AnthropicStream(BlockStream):
+class AnthropicStream(BlockStream, Events):
     """The decoder of one stream (see `dialects/base.py`).
 
     Args:
@@ -47,47 +46,10 @@ class AnthropicStream(BlockStream):
         self._usage: dict[str, Any] = {}
         self._stop: Any = None
 
-    def feed(self, data: bytes) -> list[Piece]:
-        """Chunks that `data` completes.
-
-        Raises:
-            UpstreamFailure: The stream carries an error, or bytes that are not the protocol.
-        """
-        if self._done:
-            return []
-        try:
-            events = self._reader.feed(data)
-        except EventTooLarge as error:
-            raise broken(str(error), self._target) from None
-        for found in events:
-            self._read(found)
-        return self._take()
-
-    def finish(self) -> list[Piece]:
-        """The last chunks.
-
-        Raises:
-            StreamInterrupted: There was no `message_stop`.
-        """
-        if not self._done:
-            for found in self._reader.finish():
-                try:
-                    self._read(found)
-                except UpstreamFailure as failed:
-                    if failed.upstream_status is not None:  # a whole event that reports a failure
-                        raise
-                    break  # half an event: the cut, not the protocol, is at fault
-        if not self._done:
-            raise self._unfinished()
-        return self._take()
-
-    def _read(self, found: SSEEvent) -> None:
-        if self._done or found.data.strip() in (b"", b"[DONE]"):
-            return
-        data = event(found.data, self._target)
+    def _event(self, kind: Any, data: dict[str, Any]) -> None:
         index = data.get("index")
         key = index if isinstance(index, int) else None
-        match data.get("type") or found.name:
+        match kind:
             case "content_block_delta":
                 if isinstance(delta := data.get("delta"), dict):
                     self._delta(key, delta)
@@ -141,7 +103,7 @@ class AnthropicStream(BlockStream):
 
     def _message_stop(self) -> None:
         if self._stopped is None:
-            raise self._interrupted("ended the answer without saying why")
+            raise interrupted(self._target, "ended the answer without saying why")
         self._end(reason_of(self._stopped), usage_of(self._usage or None), refusal_of(self._stop))
 
     # --- blocks ------------------------------------------------------------------------------

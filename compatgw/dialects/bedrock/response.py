@@ -17,13 +17,13 @@ from compatgw.dialects import failure
 from compatgw.dialects.blocks.answers import (
     Reading,
     annotation,
-    broken,
     count,
     load,
     text_at,
     text_under,
     totals,
 )
+from compatgw.dialects.events import broken
 from compatgw.errors import Blame, UpstreamFailure, UpstreamRateLimited, UpstreamUnavailable
 
 if TYPE_CHECKING:

@@ -23,8 +23,9 @@ from compatgw.dialects.bedrock.response import (
     tier_of,
     usage_of,
 )
-from compatgw.dialects.blocks.answers import broken, event, text_at, text_under
+from compatgw.dialects.blocks.answers import text_at, text_under
 from compatgw.dialects.blocks.stream import BlockStream, Text
+from compatgw.dialects.events import broken, interrupted, parsed
 from compatgw.wire.eventstream import BadMessage, EventStreamReader
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class ConverseStream(BlockStream):
             StreamInterrupted: There was no `messageStop`, or no `metadata` behind it.
         """
         if not self._done:
-            raise self._unfinished()
+            raise interrupted(self._target)
         return self._take()
 
     def _read(self, message: Message) -> None:
@@ -89,7 +90,7 @@ class ConverseStream(BlockStream):
         kind = headers.get(":message-type", "event")
         if kind == "error":
             raise failed(500, headers.get(":error-message", ""), headers.get(":error-code", ""), self._target)
-        data = event(message.payload or b"{}", self._target)
+        data = parsed(message.payload or b"{}", self._target)
         if kind == "exception":
             said = text_at(data, "message") or text_at(data, "Message") or text_at(data, "originalMessage")
             raise failed(500, said, headers.get(":exception-type", ""), self._target)
@@ -125,7 +126,7 @@ class ConverseStream(BlockStream):
 
     def _metadata(self, data: dict[str, Any]) -> None:
         if self._stopped is None:
-            raise self._interrupted("ended the answer without saying why")
+            raise interrupted(self._target, "ended the answer without saying why")
         self._tier = tier_of(data)
         self._end(reason_of(self._stopped), usage_of(data.get("usage")))
 

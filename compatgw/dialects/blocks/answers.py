@@ -14,9 +14,8 @@ import orjson
 from compatgw.dialects import ids
 from compatgw.dialects.base import Answer
 from compatgw.dialects.blocks import thoughts
-from compatgw.dialects.bodies import where
+from compatgw.dialects.events import broken
 from compatgw.dialects.fence import Fence
-from compatgw.errors import StreamInterrupted, UpstreamFailure
 
 if TYPE_CHECKING:
     from compatgw.dialects.base import Context, Target
@@ -36,18 +35,6 @@ def text_under(value: Any, *names: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def broken(what: str, target: Target) -> UpstreamFailure:
-    """The failure of an answer that cannot be read."""
-    return UpstreamFailure(f"{where(target)} sent an answer that cannot be read: {what}.")
-
-
-def interrupted(what: str, target: Target) -> StreamInterrupted:
-    """The failure of a stream that is not whole: `what` the upstream did."""
-    return StreamInterrupted(
-        f"{where(target)} {what}. What arrived so far is not the whole answer; send the request again."
-    )
-
-
 def load(body: bytes, target: Target) -> Any:
     """The JSON that an answer is.
 
@@ -58,21 +45,6 @@ def load(body: bytes, target: Target) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         raise broken("it is not JSON", target) from None
-
-
-def event(data: bytes, target: Target) -> dict[str, Any]:
-    """The object that an event of a stream is.
-
-    Raises:
-        UpstreamFailure: It is none.
-    """
-    try:
-        value = orjson.loads(data)
-    except orjson.JSONDecodeError:
-        raise broken("an event is not JSON", target) from None
-    if not isinstance(value, dict):
-        raise broken("an event is not an object", target)
-    return value
 
 
 def compact(value: Any, target: Target) -> str:

@@ -9,14 +9,14 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, cast
 
 from compatgw.dialects.blocks import thoughts
-from compatgw.dialects.blocks.answers import finish_of, interrupted
+from compatgw.dialects.blocks.answers import finish_of
 from compatgw.dialects.blocks.calls import Calls
 from compatgw.dialects.chunks import ChunkWriter
+from compatgw.dialects.events import interrupted
 from compatgw.dialects.fence import Fence
 
 if TYPE_CHECKING:
     from compatgw.dialects.base import Context, Piece
-    from compatgw.errors import StreamInterrupted
     from compatgw.wire.chat import Delta, FinishReason, Usage
 
 
@@ -83,18 +83,12 @@ class BlockStream(ABC):
                 piece.chunk["service_tier"] = self._tier
         return pieces
 
-    def _interrupted(self, what: str) -> StreamInterrupted:
-        return interrupted(what, self._target)
-
-    def _unfinished(self) -> StreamInterrupted:
-        return self._interrupted("closed the stream before the answer was complete")
-
     # --- the answer --------------------------------------------------------------------------
 
     def _begin(self) -> None:
         if self._started and (self._length or self._calls.made):
             # What was shown cannot be taken back, and two half answers are no answer.
-            raise self._interrupted("began another answer in the middle of one")
+            raise interrupted(self._target, "began another answer in the middle of one")
         self._started = True
 
     def _end(self, reason: FinishReason, usage: Usage | None, refusal: str | None = None) -> None:

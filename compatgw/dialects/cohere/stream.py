@@ -5,14 +5,12 @@ a list; `event:` lines may be missing, so the type is read from the data. The fi
 of arguments are held back for as long as they may still turn out to be the text `null`.
 The stream is whole only once `message-end` was read; `[DONE]` proves nothing here.
 
-What does not live here: what the parts mean (`response.py`), framing (`wire/sse.py`).
+What does not live here: what the parts mean (`response.py`), reading events (`events.py`).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
-
-import orjson
 
 from compatgw.dialects import ids
 from compatgw.dialects.chunks import ChunkWriter
@@ -27,14 +25,13 @@ from compatgw.dialects.cohere.response import (
     text_at,
     usage_of,
 )
+from compatgw.dialects.events import Events, broken
 from compatgw.dialects.failure import judge
-from compatgw.errors import StreamInterrupted, UpstreamFailure
-from compatgw.wire.sse import EventTooLarge, SSEReader
+from compatgw.wire.sse import SSEReader
 
 if TYPE_CHECKING:
     from compatgw.dialects.base import Context, Piece
     from compatgw.wire.chat import Delta
-    from compatgw.wire.sse import SSEEvent
 
 
 class _Call:
@@ -49,7 +46,7 @@ class _Call:
         self.held: str | None = ""  # arguments held back; None once they flow
 
 
-class CohereStream:
+class CohereStream(Events):
     """The decoder of one stream (see `dialects/base.py`).
 
     Args:
@@ -58,11 +55,12 @@ class CohereStream:
 
     __slots__ = (
         "_annotations", "_called", "_calls", "_citations", "_context", "_done", "_json_seen", "_legacy", "_length",
-        "_made", "_reader", "_starts", "_thought", "_writer",
+        "_made", "_reader", "_starts", "_target", "_thought", "_writer",
     )  # fmt: skip
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._target = context.target
         self._reader = SSEReader()
         self._writer = ChunkWriter(context)
         self._done = False
@@ -77,63 +75,10 @@ class CohereStream:
         self._annotations = 0
         self._citations = 0
 
-    @property
-    def done(self) -> bool:
-        """True once `message-end` was read."""
-        return self._done
-
-    def feed(self, data: bytes) -> list[Piece]:
-        """Chunks that `data` completes.
-
-        Raises:
-            UpstreamFailure: The stream carries an error, or bytes that are not the protocol.
-        """
-        if self._done:
-            return []
-        try:
-            events = self._reader.feed(data)
-        except EventTooLarge as error:
-            raise self._broken(str(error)) from None
-        for event in events:
-            self._read(event)
+    def _take(self) -> list[Piece]:
         return self._writer.take()
 
-    def finish(self) -> list[Piece]:
-        """The last chunks.
-
-        Raises:
-            StreamInterrupted: There was no `message-end`.
-        """
-        if not self._done:
-            for event in self._reader.finish():
-                try:
-                    self._read(event)
-                except UpstreamFailure as failure:
-                    if failure.upstream_status is not None:  # a whole event that reports a failure
-                        raise
-                    break  # half an event: the cut, not the protocol, is at fault
-        if not self._done:
-            target = self._context.target
-            raise StreamInterrupted(
-                f"{target.provider} (model '{target.model}') closed the stream before the answer was complete. "
-                "What arrived so far is not the whole answer; send the request again."
-            )
-        return self._writer.take()
-
-    def _broken(self, what: str) -> UpstreamFailure:
-        target = self._context.target
-        return UpstreamFailure(f"{target.provider} (model '{target.model}') sent a stream that cannot be read: {what}.")
-
-    def _read(self, event: SSEEvent) -> None:
-        if self._done or event.data.strip() in (b"", b"[DONE]"):
-            return
-        try:
-            data = orjson.loads(event.data)
-        except orjson.JSONDecodeError:
-            raise self._broken("an event is not JSON") from None
-        if not isinstance(data, dict):
-            raise self._broken("an event is not an object")
-        kind = data.get("type") or event.name
+    def _event(self, kind: Any, data: dict[str, Any]) -> None:
         match kind:
             case "content-delta" | "content-start":
                 self._content(data)
@@ -152,7 +97,7 @@ class CohereStream:
             case "message-end":
                 self._message_end(data)
             case _ if isinstance(data.get("message"), str):  # the flat error, in the middle of a stream
-                raise judge(500, data["message"], self._context.target, code=text_at(data, "error_type"))
+                raise judge(500, data["message"], self._target, code=text_at(data, "error_type"))
             # What has no case is skipped: newer events must not break older readers.
 
     def _message_start(self, data: dict[str, Any]) -> None:
@@ -189,7 +134,7 @@ class CohereStream:
         call = call[0] if isinstance(call, list) and call else call
         index = data.get("index")
         if not isinstance(index, int) or not isinstance(call, dict):
-            raise self._broken("a tool call begins without its index or its function")
+            raise broken("a tool call begins without its index or its function", self._target)
         self._tool_end(data)  # an index that begins again is another call
         memo = self._context.memo
         name = text_at(call, "function", "name")
@@ -211,7 +156,7 @@ class CohereStream:
         index = data.get("index")
         state = self._calls.get(index) if isinstance(index, int) else None
         if state is None:
-            raise self._broken("arguments came for a tool call that did not begin")
+            raise broken("arguments came for a tool call that did not begin", self._target)
         call = at(data, "delta", "message", "tool_calls")
         call = call[0] if isinstance(call, list) and call else call
         self._arguments(state, text_at(call, "function", "arguments"))
@@ -261,7 +206,7 @@ class CohereStream:
     def _message_end(self, data: dict[str, Any]) -> None:
         word = at(data, "delta", "finish_reason")
         code = text_at(data, "delta", "error_type")
-        if failed := failure_of(word, at(data, "delta", "error"), code, self._context.target):
+        if failed := failure_of(word, at(data, "delta", "error"), code, self._target):
             raise failed
         for index in list(self._calls):
             self._tool_end({"index": index})

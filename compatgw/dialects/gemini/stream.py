@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, cast
 import orjson
 
 from compatgw.dialects.chunks import ChunkWriter
+from compatgw.dialects.events import broken, interrupted
 from compatgw.dialects.gemini import models, response, signatures
 from compatgw.dialects.gemini.candidate import Call, CandidateReader, Event, Image, Sound, Text, Thought
-from compatgw.errors import StreamInterrupted, UpstreamFailure
 from compatgw.wire.sse import EventTooLarge, SSEReader
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class GeminiStream:
         try:
             events = self._reader.feed(self._before_bare(data))
         except EventTooLarge as error:
-            raise self._broken(str(error)) from None
+            raise broken(str(error), self._context.target) from None
         for event in events:
             self._event(event.data)
         return self._writer.take()
@@ -130,7 +130,7 @@ class GeminiStream:
         self._bare.append(data[place:])
         self._size += len(data) - place
         if self._size > LIMIT:
-            raise self._broken(f"more than {LIMIT} bytes of JSON outside of any event")
+            raise broken(f"more than {LIMIT} bytes of JSON outside of any event", self._context.target)
         return data[:place]
 
     def _last(self, data: bytes) -> None:
@@ -152,12 +152,8 @@ class GeminiStream:
         try:
             value = orjson.loads(data)
         except orjson.JSONDecodeError:
-            raise self._broken("an event is not JSON") from None
+            raise broken("an event is not JSON", self._context.target) from None
         self._response(response.opened(value, self._context))
-
-    def _broken(self, what: str) -> UpstreamFailure:
-        target = self._context.target
-        return UpstreamFailure(f"{target.provider} (model '{target.model}') sent a stream that cannot be read: {what}.")
 
     # --- responses ---------------------------------------------------------------------------
 
@@ -221,11 +217,7 @@ class GeminiStream:
         for event in reader.finish(self._id):
             self._tell(index, choice, event)
         if reader.ended is None:
-            target = self._context.target
-            raise StreamInterrupted(
-                f"{target.provider} (model '{target.model}') closed the stream before the answer was complete. "
-                "What arrived so far is not the whole answer; send the request again."
-            )
+            raise interrupted(self._context.target)
         reason = reader.reason()
         if reader.signature is not None:
             self._writer.encrypted(reader.signature, index, key="text", format=signatures.FORMAT)

@@ -52,13 +52,10 @@ def encode(request: EmbeddingsRequest, target: Target) -> Outgoing:
         body["task"] = purpose
     if "dimensions" in request:
         body["dimensions"] = request["dimensions"]
-    kind = request.get("output_dtype", "float")
-    if kind != "float":
+    if (kind := vectors.kind(request)) != "float":
         body["embedding_type"] = kind
-    elif request.get("encoding_format") == "base64":
-        body["embedding_type"] = "base64"
-    if (cut := vectors.cutting(request)) is not None:
-        body["truncate"] = cut if isinstance(cut, bool) else cut != "NONE"
+    if (cut := vectors.cut(request)) is not None:
+        body["truncate"] = cut
     for name in _SAME:
         if name in members:
             body[name] = members[name]

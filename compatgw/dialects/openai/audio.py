@@ -17,9 +17,10 @@ import orjson
 from compatgw.dialects import failure
 from compatgw.dialects.base import Codec, Leftovers, Outgoing, Part, Result
 from compatgw.dialects.bodies import where
+from compatgw.dialects.events import interrupted
 from compatgw.dialects.openai import members, usage
 from compatgw.dialects.openai.finish import fault
-from compatgw.errors import StreamInterrupted, UpstreamFailure
+from compatgw.errors import UpstreamFailure
 from compatgw.wire.audio import DELTA, DONE, LISTS, PLAIN, PLAIN_TYPE, SAID, event
 from compatgw.wire.audio import SpeechRequest as Speech
 from compatgw.wire.audio import TranscriptionRequest as Transcription
@@ -129,7 +130,7 @@ class SpeechStream:
         if self._failed is not None:
             raise self._failed
         if not self.done:
-            raise _interrupted(self._context)
+            raise interrupted(self._context.target)
         return parts
 
     def _first(self) -> list[Part]:
@@ -367,7 +368,7 @@ class TranscriptStream:
         if self._failed is not None:
             raise self._failed
         if not self.done:
-            raise _interrupted(self._context)
+            raise interrupted(self._context.target)
         return parts
 
     def _parts(self, events: list[SSEEvent]) -> list[Part]:
@@ -465,13 +466,6 @@ def _frame(one: SSEEvent) -> bytes:
     name = f"event: {one.name}\n".encode() if one.name else b""
     # An event may have come in several lines.
     return name + b"".join(b"data: " + line + b"\n" for line in one.data.split(b"\n")) + b"\n"
-
-
-def _interrupted(context: Context) -> StreamInterrupted:
-    return StreamInterrupted(
-        f"{where(context.target)} closed the stream before the answer was complete. What arrived so far is not the "
-        "whole answer; send the request again."
-    )
 
 
 # --- usage -----------------------------------------------------------------------------------

@@ -16,11 +16,14 @@ import orjson
 
 from compatgw.dialects import assemble, failure
 from compatgw.dialects.base import Answer, Codec, Context, Outgoing, Piece
+from compatgw.dialects.bodies import where
 from compatgw.dialects.chunks import ChunkWriter
+from compatgw.dialects.events import interrupted
 from compatgw.dialects.openai import responses_output as output
-from compatgw.errors import StreamInterrupted, UpstreamFailure
+from compatgw.dialects.openai.whole import Whole
+from compatgw.errors import UpstreamFailure
 from compatgw.wire.responses import MARK, ORIGIN, SEAL
-from compatgw.wire.sse import DEFAULT_LIMIT, EventTooLarge, SSEReader
+from compatgw.wire.sse import EventTooLarge, SSEReader
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,13 +86,16 @@ def decode(body: bytes, context: Context) -> Answer:
     Raises:
         UpstreamFailure: Not JSON, an error or a failed response in spite of status 200, or one that is not done.
     """
-    where = _where(context)
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        raise UpstreamFailure(f"{where} answered with something that is not JSON: {failure.extract(body)[0]}") from None
+        raise UpstreamFailure(
+            f"{where(context.target)} answered with something that is not JSON: {failure.extract(body)[0]}"
+        ) from None
     if not isinstance(value, dict) or (not isinstance(value.get("output"), list) and not value.get("error")):
-        raise UpstreamFailure(f"{where} answered with JSON that is not a response: {failure.extract(body)[0]}")
+        raise UpstreamFailure(
+            f"{where(context.target)} answered with JSON that is not a response: {failure.extract(body)[0]}"
+        )
     return Answer(output.completion(_finished(value, context), context), native=body)
 
 
@@ -105,7 +111,7 @@ def _finished(response: Json, context: Context) -> Json:
     # Some servers leave the status out.
     if status not in ("completed", "incomplete", None):
         raise UpstreamFailure(
-            f"{_where(context)} answered with a response that is '{status}', not done. Send the request again."
+            f"{where(context.target)} answered with a response that is '{status}', not done. Send the request again."
         )
     return response
 
@@ -117,14 +123,7 @@ def _failed(value: Mapping[str, Any], context: Context) -> UpstreamFailure:
     # The flat form of an event.
     if value.get("message"):
         return failure.from_value({"error": dict(value)}, context.target, value.get("code"))
-    return UpstreamFailure(f"{_where(context)} gave up on its answer and gave no reason. Send the request again.")
-
-
-def _where(context: Context) -> str:
-    return f"{context.target.provider} (model '{context.target.model}')"
-
-
-# --- streams ---------------------------------------------------------------------------------
+    return UpstreamFailure(f"{where(context.target)} gave up on its answer and gave no reason. Send the request again.")
 
 
 class ResponsesStream:
@@ -143,8 +142,8 @@ class ResponsesStream:
         self._reader = SSEReader()
         self._writer = ChunkWriter(context)
         self._items = output.Items(self._writer)
-        # The body itself when the answer turns out to be no stream at all; None until that is known.
-        self._whole: list[bytes] | None = None
+        # The body itself when the answer turns out to be no stream at all.
+        self._whole = Whole(context.target, self._reader)
         self._failed: UpstreamFailure | None = None
         self.done = False
 
@@ -157,7 +156,7 @@ class ResponsesStream:
         if self._failed is not None:
             raise self._failed
         out: list[Piece] = []
-        if self.done or self._is_whole(data):
+        if self.done or self._whole.takes(data):
             return out
         try:
             for event in self._reader.feed(data):
@@ -165,7 +164,9 @@ class ResponsesStream:
                 if self.done:
                     break
         except EventTooLarge as error:
-            raise UpstreamFailure(f"{_where(self._context)} sent something that is not a stream: {error}.") from None
+            raise UpstreamFailure(
+                f"{where(self._context.target)} sent something that is not a stream: {error}."
+            ) from None
         except UpstreamFailure as error:
             if not out:
                 raise
@@ -184,31 +185,16 @@ class ResponsesStream:
         out: list[Piece] = []
         if self.done:
             return out
-        if self._whole:
+        if body := self._whole.body:
             self.done = True
-            return assemble.chunks(decode(b"".join(self._whole), self._context).completion)
+            return assemble.chunks(decode(body, self._context).completion)
         for event in self._reader.finish():
             # Without its blank line only an end counts: any other event may have been cut.
             if _kind(event) in _ENDS:
                 self._event(event, out)
         if not self.done:
-            raise StreamInterrupted(
-                f"{_where(self._context)} closed the stream before the answer was complete. What arrived so far is "
-                "not the whole answer; send the request again."
-            )
+            raise interrupted(self._context.target)
         return out
-
-    def _is_whole(self, data: bytes) -> bool:
-        """Collects a body that begins as JSON or HTML does; no field of an event stream does."""
-        if self._whole is None:
-            head = data.lstrip()
-            if head:
-                self._whole = [head] if head[:1] in (b"{", b"[", b"<") and not self._reader.pending.strip() else []
-        elif self._whole:
-            self._whole.append(data)
-            if sum(map(len, self._whole)) > DEFAULT_LIMIT:
-                raise UpstreamFailure(f"{_where(self._context)} sent over {DEFAULT_LIMIT} bytes that are no stream.")
-        return bool(self._whole)
 
     def _event(self, event: SSEEvent, out: list[Piece]) -> None:
         data = event.data.strip()
@@ -218,9 +204,9 @@ class ResponsesStream:
             value = orjson.loads(data)
         except orjson.JSONDecodeError:
             shown = failure.extract(data)[0]
-            raise UpstreamFailure(f"{_where(self._context)} sent an event that is not JSON: {shown}") from None
+            raise UpstreamFailure(f"{where(self._context.target)} sent an event that is not JSON: {shown}") from None
         if not isinstance(value, dict):
-            raise UpstreamFailure(f"{_where(self._context)} sent an event that is not an object.")
+            raise UpstreamFailure(f"{where(self._context.target)} sent an event that is not an object.")
         kind = value.get("type") or event.name
         if kind == "error" or (not isinstance(value.get("type"), str) and value.get("error")):
             raise _failed(value, self._context)
@@ -238,7 +224,7 @@ class ResponsesStream:
         response = value.get("response")
         if kind in _ENDS:
             if not isinstance(response, dict):
-                raise UpstreamFailure(f"{_where(self._context)} ended its answer without the response.")
+                raise UpstreamFailure(f"{where(self._context.target)} ended its answer without the response.")
             # The event is what says how it ended.
             self._items.end(_finished({**response, "status": _ENDS[kind]}, self._context))
             self.done = True

@@ -17,10 +17,12 @@ import orjson
 
 from compatgw.dialects import assemble, failure
 from compatgw.dialects.base import Context, Piece
+from compatgw.dialects.events import interrupted
 from compatgw.dialects.openai import content, finish, response, usage
 from compatgw.dialects.openai.delta import ChoiceState
+from compatgw.dialects.openai.whole import Whole
 from compatgw.errors import StreamInterrupted, UpstreamFailure
-from compatgw.wire.sse import DEFAULT_LIMIT, EventTooLarge, SSEEvent, SSEReader
+from compatgw.wire.sse import EventTooLarge, SSEEvent, SSEReader
 
 if TYPE_CHECKING:
     from compatgw.wire.chat import ChatChunk, FinishReason, Usage
@@ -62,8 +64,8 @@ class OpenAIStream:
         self._plain: set[int] = set()
         self._usage: Usage | None = None
         self._citations: list[dict[str, Any]] = []
-        # The body itself when the answer turns out to be no stream at all; None until that is known.
-        self._whole: list[bytes] | None = None
+        # The body itself when the answer turns out to be no stream at all.
+        self._whole = Whole(context.target, self._reader)
         # The reader holds no part of an event.
         self._idle = True
         self._failed: UpstreamFailure | None = None
@@ -103,7 +105,7 @@ class OpenAIStream:
     def _read(self, data: bytes) -> list[SSEEvent]:
         if self._failed is not None:
             raise self._failed
-        if self.done or (not self._id and self._is_whole(data)):
+        if self.done or (not self._id and self._whole.takes(data)):
             return []
         try:
             events = self._reader.feed(data)
@@ -123,9 +125,9 @@ class OpenAIStream:
         out: list[Piece] = []
         if self.done:
             return out
-        if self._whole:
+        if body := self._whole.body:
             self.done = True
-            return assemble.chunks(response.decode(b"".join(self._whole), self._context).completion)
+            return assemble.chunks(response.decode(body, self._context).completion)
         for event in self._reader.finish():
             try:
                 if event.name or event.data[:1] != b"{":
@@ -142,18 +144,6 @@ class OpenAIStream:
     def _where(self) -> str:
         target = self._context.target
         return f"{target.provider} (model '{target.model}')"
-
-    def _is_whole(self, data: bytes) -> bool:
-        """Collects a body that begins as JSON or HTML does; no field of an event stream does."""
-        if self._whole is None:
-            head = data.lstrip()
-            if head:
-                self._whole = [head] if head[:1] in (b"{", b"[", b"<") and not self._reader.pending.strip() else []
-        elif self._whole:
-            self._whole.append(data)
-            if sum(map(len, self._whole)) > DEFAULT_LIMIT:
-                raise UpstreamFailure(f"{self._where} sent over {DEFAULT_LIMIT} bytes that are not a stream.")
-        return bool(self._whole)
 
     # --- events ------------------------------------------------------------------------------
 
@@ -381,10 +371,7 @@ class OpenAIStream:
             # `[DONE]` alone is no finish: servers write it after failures, too. After the totals of
             # the answer it is one: some (Snowflake) know no finish reason at all.
             if not announced or self._usage is None:
-                raise StreamInterrupted(
-                    f"{self._where} closed the stream before the answer was complete. What arrived so far is not the "
-                    "whole answer; send the request again."
-                )
+                raise interrupted(self._context.target)
             state.finish = "tool_calls" if state.calls else "stop"
             held = state.delta({}, first=False, last=True)
             said = [delta for delta in (held, self._tail(state)) if delta]

@@ -40,13 +40,10 @@ def encode(request: EmbeddingsRequest, target: Target) -> Outgoing:
         body["input_type"] = purpose
     if "dimensions" in request:
         body["output_dimension"] = request["dimensions"]
-    kind = request.get("output_dtype", "float")
-    if kind != "float":
-        body["output_dtype"] = kind
-    elif request.get("encoding_format") == "base64":
-        body["encoding_format"] = "base64"
-    if (cut := vectors.cutting(request)) is not None:
-        body["truncation"] = cut if isinstance(cut, bool) else cut != "NONE"
+    if (kind := vectors.kind(request)) != "float":
+        body["encoding_format" if kind == "base64" else "output_dtype"] = kind
+    if (cut := vectors.cut(request)) is not None:
+        body["truncation"] = cut
     vectors.leave(request, _READ, left)
     return Outgoing(PATH, orjson.dumps(body), dropped=tuple(left.dropped), memo=vectors.memo(request))
 

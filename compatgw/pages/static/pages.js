@@ -163,12 +163,13 @@
   const duration = (seconds) => {
     const parts = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
     const words = [];
+    const told = (unit, count) => new Intl.NumberFormat(page.dataset.locale, { style: "unit", unit, unitDisplay: "long" }).format(count);
     for (const [unit, size] of parts) {
       const count = Math.floor(seconds / size);
       seconds -= count * size;
-      if (count && words.length < 2) words.push(new Intl.NumberFormat(page.dataset.locale, { style: "unit", unit, unitDisplay: "long" }).format(count));
+      if (count && words.length < 2) words.push(told(unit, count));
     }
-    return words.join(" ") || "0 s";
+    return words.join(" ") || told("second", 0);
   };
   for (const card of all("[data-health]")) {
     const words = JSON.parse(card.dataset.words);

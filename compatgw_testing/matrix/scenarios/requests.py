@@ -394,7 +394,7 @@ SCENARIOS = (
         ),
         step=FINE,
         expect=Expect(text="Fine.", heard=(*HEARD_RESULT, sent("the picture's bytes", PIXEL))),
-        needs=TOOLS | {"image"},
+        needs=TOOLS | {"image", "user_after_tool"},
     ),
     Scenario(
         name="late_system",

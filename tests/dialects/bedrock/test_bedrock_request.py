@@ -52,7 +52,7 @@ def test_the_smallest_request() -> None:
             ARN,
             "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A123456789012%3Aapplication-inference-profile%2Fabc123/converse",
         ),
-        ("../../x?y#z", "/model/..%2F..%2Fx%3Fy%23z/converse"),
+        ("../x?y#z", "/model/..%2Fx%3Fy%23z/converse"),
         (OSS, "/model/openai.gpt-oss-120b-1%3A0/converse"),
     ],
 )
