@@ -8,19 +8,23 @@
 A variable is `COMPATGW_` and the path of the setting joined by `__`; its value is read as
 TOML where it is TOML and as a string otherwise. Provider keys are also found under their
 usual names (`OPENAI_API_KEY`, ...). Secrets are `SecretStr` here: no repr and no error shows one.
+A value `secret:NAME` is what the source of secrets has under that name: the host's own callable, or the
+variable NAME.
 
-What does not live here: the sections (`sections.py`), which providers exist (`providers/table.py`), what the
-settings do.
+What does not live here: the sections (`sections.py`), which providers exist (`providers/table.py`), where a value
+came from (`origins.py`), what the settings do.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import tomllib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, TypeAdapter, ValidationError, with_config
 
@@ -50,9 +54,6 @@ from compatgw.sections import (
     VisionSettings,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 PREFIX = "COMPATGW_"
 FILE = "compatgw.toml"
 # Read before there are settings, or by somebody else.
@@ -61,8 +62,25 @@ _NOT_SETTINGS = (
 )  # fmt: skip
 
 
+_SECRET = re.compile(r"secret:([\w./@-]+)")
+# What people write there is text for models.
+_NO_SECRETS = frozenset({"prompts"})
+
+SecretSource = Callable[[str], str | None]
+"""A source of secrets: the one of a name, None where it has none of that name."""
+
+
 class ConfigError(ValueError):
-    """A setting is wrong; the message names it, where it was set, and what it takes."""
+    """A setting is wrong; the message names it, where it was set, and what it takes.
+
+    Args:
+        message: The sentence.
+        path: The setting, where one is meant: names of tables and members, numbers in lists.
+    """
+
+    def __init__(self, message: str, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 def _scopes() -> dict[str, list[str]]:
@@ -166,6 +184,7 @@ def load(
     config: str | os.PathLike[str] | Mapping[str, Any] | None,
     overrides: Mapping[str, Any],
     environ: Mapping[str, str],
+    secret: SecretSource | None = None,
 ) -> Settings:
     """The settings of a gateway.
 
@@ -173,12 +192,17 @@ def load(
         config: Path of a TOML file, or its content as a mapping, or None.
         overrides: Keyword arguments; a member that is None was not given.
         environ: The environment.
+        secret: What `secret:NAME` stands for. Default: the variable NAME.
 
     Raises:
-        ConfigError: A file that cannot be read, or a setting that is wrong.
+        ConfigError: A file that cannot be read, a setting that is wrong, or a secret that is not there.
     """
-    source, values = _from_file(config)
-    merged = _merge(_merge(values, _from_environ(environ)), {k: v for k, v in overrides.items() if v is not None})
+    source, values = from_file(config)
+    merged = _merge(_merge(values, from_environ(environ)), {k: v for k, v in overrides.items() if v is not None})
+    merged = {
+        name: value if name in _NO_SECRETS else _opened(value, (name,), secret or environ.get)
+        for name, value in merged.items()
+    }
     if isinstance(merged.get("keys"), str):
         merged["keys"] = [key.strip() for key in merged["keys"].split(",") if key.strip()]
     try:
@@ -189,8 +213,39 @@ def load(
         name = ".".join(str(part) for part in location)
         variable = PREFIX + "__".join(str(part).upper() for part in location)
         raise ConfigError(
-            f"Setting '{name}': {problem['msg']}. Looked in keyword arguments, {variable} and {source}."
+            f"Setting '{name}': {problem['msg']}. Looked in keyword arguments, {variable} and {source}.",
+            tuple(location),
         ) from None
+
+
+def secret_in(value: object) -> str:
+    """The NAME of a value that is `secret:NAME`, "" for another."""
+    found = _SECRET.fullmatch(value) if isinstance(value, str) else None
+    return found[1] if found is not None else ""
+
+
+def _opened(value: Any, path: tuple[str | int, ...], secret: SecretSource) -> Any:
+    """`value` with what `secret:NAME` stands for in it."""
+    if isinstance(value, dict):
+        return {name: _opened(each, (*path, name), secret) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_opened(each, (*path, number), secret) for number, each in enumerate(value)]
+    if not (name := secret_in(value)):
+        return value
+    where = f"Setting '{'.'.join(map(str, path))}'"
+    try:
+        found: object = secret(name)
+    except Exception as error:  # noqa: BLE001 - the host's own; its words may hold what must not be shown
+        raise ConfigError(
+            f"{where}: the source of secrets failed for '{name}' with {type(error).__name__}. Mend it there.", path
+        ) from None
+    if not isinstance(found, str) or not found:
+        raise ConfigError(
+            f"{where}: there is no secret '{name}'. Set the variable {name}, or give Gateway a secret_source= that "
+            "knows it.",
+            path,
+        )
+    return found
 
 
 def _is_branch(part: int | str) -> bool:
@@ -198,7 +253,12 @@ def _is_branch(part: int | str) -> bool:
     return isinstance(part, str) and part in {"str", "secret-str", "ModelSettings", "KeySettings", "PlanSettings"}
 
 
-def _from_file(config: str | os.PathLike[str] | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+def from_file(config: str | os.PathLike[str] | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:
+    """What `config` is called, and its values.
+
+    Raises:
+        ConfigError: It cannot be read, or is no TOML.
+    """
     if config is None:
         return "no file", {}
     if not isinstance(config, (str, os.PathLike)):
@@ -212,7 +272,12 @@ def _from_file(config: str | os.PathLike[str] | Mapping[str, Any] | None) -> tup
         raise ConfigError(f"The configuration file {path} is not valid TOML: {error}.") from None
 
 
-def _from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+def from_environ(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that variables hold.
+
+    Raises:
+        ConfigError: Two of them are at odds.
+    """
     values: dict[str, Any] = {}
     for name, text in environ.items():
         if not name.startswith(PREFIX) or name.startswith(_NOT_SETTINGS):

@@ -36,7 +36,6 @@ from compatgw.web.routes import Router
 from compatgw.web.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
     from types import TracebackType
 
     import httpx
@@ -178,7 +177,8 @@ class Gateway:
         """What carries calls to upstreams."""
         return self._house.upstream.transport_name
 
-    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    # Frameworks write the types of these three each in their own way; a handler of any of them can hand its own on.
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
         kind = scope["type"]
         if kind == "http":

@@ -45,6 +45,9 @@ _BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("mistral-", "codestral", "ministral"), "mistral"),
     (("deepseek-",), "deepseek"),
 )
+COMPATIBLE = "compatible"
+"""The name of a server that only speaks OpenAI's protocol."""
+OPENAI = "https://api.openai.com"
 # Where an address of somebody else ends, and ours goes on.
 _ENDINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {

@@ -6,7 +6,7 @@
 
 A key that was a reference to a variable stays one (`secret:NAME`); a key that was written out is written out.
 
-What does not live here: reading YAML and writing files (`cli/bringing.py`), what settings mean (`config.py`), what a
+What does not live here: reading YAML and writing files (`cli/bring.py`), what settings mean (`config.py`), what a
 LiteLLM provider is called here (`imported.py`).
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 import orjson
 
-from compatgw.imported import ENVIRONMENT, Found, base_url, provider_of, quirks_of, reference, secret_of
+from compatgw.imported import COMPATIBLE, ENVIRONMENT, OPENAI, Found, base_url, provider_of, quirks_of, reference, secret_of
 from compatgw.providers import address
 from compatgw.providers.table import PROVIDERS
 
@@ -139,6 +139,9 @@ def _place(
 ) -> str:
     """The name of the provider that `params` mean, which is added when it is a new one."""
     url = params.get("api_base") or params.get("base_url")
+    if found.row == "openai" and url and not str(url).startswith(OPENAI):
+        # A server that only speaks OpenAI's protocol has none of OpenAI's peculiarities.
+        found = found._replace(row=COMPATIBLE)
     region = params.get("aws_region_name") or params.get("vertex_location") or found.region
     headers = dict(params.get("extra_headers") or {})
     if params.get("organization"):
@@ -149,10 +152,10 @@ def _place(
         "project": secret_of(params["vertex_project"]) if params.get("vertex_project") else None,
         "headers": {str(name): secret_of(value) for name, value in headers.items()} or None,
     }
-    if url and reference(url) and found.row in ("azure", "anthropic", "ollama"):
-        out.note(f"{where} litellm_params.api_base", "see that what the variable holds ends as base_url must here")
-    if params.get("api_version") and found.row == "azure":
-        out.note(f"{where} litellm_params.api_version", "the current API of Azure needs none")
+    if url and reference(url):
+        out.note(f"{where} litellm_params.api_base", "see that what the variable holds ends as 'base_url' must here")
+    if params.get("api_version"):
+        out.note(f"{where} litellm_params.api_version", "the API that this leads to needs none")
     id = (found.row, *(repr(value) for value in members.values()))
     name = places.get(id)
     own = {name: value for name, value in members.items() if value is not None}

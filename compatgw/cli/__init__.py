@@ -39,7 +39,9 @@ SERVING: Mapping[str, Place] = MappingProxyType(
     {
         "serve": Place("serve", "serve", "Run the gateway."),
         "demo": Place("serve", "demo", "Try the gateway offline: four fake providers, no key, no network."),
-        "check": Place("serve", "check", "Read the settings and say what they mean, without serving."),
+        "check": Place("config", "check", "Read the settings and say what they mean: 'config check' in short."),
+        "config": Place("config", "config", "The settings: what they are, and where each came from."),
+        "import": Place("bring", "bring", "Write settings from what is there: LiteLLM's, or variables."),
         "explain": Place("explain", "explain", "Say where a chat request would go, and why; nobody is called."),
     }
 )

@@ -1,4 +1,4 @@
-"""`compatgw serve`, `compatgw demo`, `compatgw check`: the gateway on its own.
+"""`compatgw serve`, `compatgw demo`: the gateway on its own.
 
 Every mistake that can be made here ends in one line that says how to mend it.
 What does not live here: the gateway, and the fakes of the demo (`demo.py`).
@@ -109,27 +109,6 @@ def demo(port: int) -> None:
     listener = _listen("127.0.0.1", port)
     click.echo(snippets(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", key))
     _run(gateway, listener, "", "warning")
-
-
-@click.command()
-@config_option
-def check(config: str | None) -> None:
-    """Read the settings and say what they mean, without serving.
-
-    \b
-    Example:
-      compatgw check --config compatgw.toml
-    """
-    try:
-        gateway = Gateway(source_of(config))
-    except ConfigError as error:
-        fail(str(error))
-    settings = gateway.settings
-    click.echo(f"settings are good; {len(settings.keys)} keys, transport {gateway.transport}")
-    for name in gateway.providers:
-        click.echo(f"  provider {name}")
-    for name in settings.models:
-        click.echo(f"  model {name}")
 
 
 def _gateway(config: str | None, host: str, settings: Settings) -> tuple[Gateway, str | None]:

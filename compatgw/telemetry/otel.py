@@ -77,7 +77,7 @@ _OPTIONS: Mapping[str, str] = MappingProxyType(
 class _Attempt:
     """One attempt under way."""
 
-    __slots__ = ("answered", "at", "code", "counted", "end", "labels", "place", "span")
+    __slots__ = ("answered", "at", "code", "counted", "end", "labels", "place", "span", "told")
 
     def __init__(self, span: Span, at: float, place: tuple[str, str, str], labels: dict[str, str | int]) -> None:
         self.span = span
@@ -85,6 +85,8 @@ class _Attempt:
         # Operation, provider and model.
         self.place = place
         self.labels = labels
+        # Attributes that the span gets at its end, all at once.
+        self.told: dict[str, Any] = {}
         self.end: float | None = None
         self.code = ""
         # Its upstream said how many tokens it had.
@@ -178,7 +180,7 @@ class OpenTelemetry(Observer):
         end = call.at + call.seconds
         alone = _answering(token, call)
         if alone is not None and not call.estimated:
-            _tell_usage(alone.span, call.input, call.output, call.cached, call.reasoning)
+            _tell_usage(alone, call.input, call.output, call.cached, call.reasoning)
         for attempt in token.answering:
             _close(attempt, attempt.end or end)
         labels = self._labels(token.operation, call.provider, call.target, answered=not call.code)
@@ -209,12 +211,10 @@ class OpenTelemetry(Observer):
             return None
         operation = _OPERATIONS.get(attempt.endpoint, attempt.endpoint)
         labels = {**self._labels(operation, attempt.provider, attempt.model), **_server(attempt.server)}
-        told: dict[str, Any] = {**labels, "gen_ai.request.model": _sound(attempt.model[:_NAME])}
+        told = {**labels, "gen_ai.request.model": _sound(attempt.model[:_NAME]), **_options(attempt)}
         span = self._tracer.start_span(
             _named(labels), token.inside, SpanKind.CLIENT, told, start_time=_nanoseconds(attempt.at)
         )
-        if span.is_recording():
-            _tell_options(span, attempt)
         return _Attempt(span, attempt.at, (operation, attempt.provider, attempt.model), labels)
 
     def headers(self, token: _Call | None, mark: _Attempt | None) -> Lines:
@@ -233,7 +233,7 @@ class OpenTelemetry(Observer):
         if attempt.code:
             mark.code = attempt.code
             if attempt.status is not None:
-                mark.span.set_attribute("http.response.status_code", attempt.status)
+                mark.told["http.response.status_code"] = attempt.status
             self._over(token, mark, end)
             _close(mark, end)
             return
@@ -243,17 +243,17 @@ class OpenTelemetry(Observer):
             mark.labels = {**mark.labels, **labels}
             mark.span.update_name(_named(labels))
         mark.answered = attempt.answered
-        _tell_answer(mark.span, attempt)
+        _tell_answer(mark, attempt)
         token.answering.append(mark)
         if attempt.input is not None and attempt.output is not None:
             mark.counted = True
-            _tell_usage(mark.span, attempt.input, attempt.output)
+            _tell_usage(mark, attempt.input, attempt.output)
         if not attempt.live:
             mark.end = end
             self._over(token, mark, end)
             return
         self._first.record(max(0.0, end - mark.at), mark.labels, context=token.inside)
-        mark.span.set_attribute("gen_ai.response.time_to_first_chunk", max(0.0, end - mark.at))
+        mark.told["gen_ai.response.time_to_first_chunk"] = max(0.0, end - mark.at)
 
     def streamed(self, token: _Call | None, mark: _Attempt | None, stream: Streamed) -> None:
         """The stream is over; its span waits for the call's end, when its tokens are known."""
@@ -264,16 +264,14 @@ class OpenTelemetry(Observer):
 
     def said(self, token: _Call | None, said: Said) -> None:
         """What was asked and answered goes to the attempt that answered."""
-        own = (
-            [attempt for attempt in token.answering if attempt.place[0] == token.operation] if token is not None else []
-        )
-        if not own or not (span := own[-1].span).is_recording():
+        own = [] if token is None else [one for one in token.answering if one.place[0] == token.operation]
+        if not own or not own[-1].span.is_recording():
             return
-        span.set_attribute("gen_ai.input.messages", messages.inputs(said.messages))
+        told = own[-1].told
+        told["gen_ai.input.messages"] = messages.inputs(said.messages)
         if said.choices:
-            span.set_attribute("gen_ai.output.messages", messages.outputs(said.choices))
-            reasons = [str(choice.get("finish_reason") or "") for choice in said.choices]
-            span.set_attribute("gen_ai.response.finish_reasons", reasons)
+            told["gen_ai.output.messages"] = messages.outputs(said.choices)
+            told["gen_ai.response.finish_reasons"] = [str(choice.get("finish_reason") or "") for choice in said.choices]
 
     def _over(self, token: _Call, mark: _Attempt, end: float) -> None:
         labels = {**mark.labels, "error.type": self._codes.label(mark.code)} if mark.code else mark.labels
@@ -316,52 +314,52 @@ def _server(base_url: str) -> dict[str, str | int]:
     return {"server.address": parts.hostname, "server.port": port} if parts.hostname else {}
 
 
-def _tell_options(span: Span, attempt: Trying) -> None:
+def _options(attempt: Trying) -> dict[str, Any]:
+    asked = attempt.options
+    told: dict[str, Any] = {
+        _OPTIONS[name]: value for name, value in asked.items() if name in _OPTIONS and not isinstance(value, str)
+    }
     if attempt.stream:
-        span.set_attribute("gen_ai.request.stream", True)
-    for name, value in attempt.options.items():
-        if name in _OPTIONS and not isinstance(value, str):
-            span.set_attribute(_OPTIONS[name], value)
-    if isinstance(count := attempt.options.get("n"), int) and count > 1:
-        span.set_attribute("gen_ai.request.choice.count", count)
-    if isinstance(form := attempt.options.get("encoding_format"), str):
-        span.set_attribute("gen_ai.request.encoding_formats", [_sound(form[:_NAME])])
+        told["gen_ai.request.stream"] = True
+    if isinstance(count := asked.get("n"), int) and count > 1:
+        told["gen_ai.request.choice.count"] = count
+    if isinstance(form := asked.get("encoding_format"), str):
+        told["gen_ai.request.encoding_formats"] = [_sound(form[:_NAME])]
+    return told
 
 
-def _tell_answer(span: Span, attempt: Tried) -> None:
+def _tell_answer(mark: _Attempt, attempt: Tried) -> None:
     if attempt.id:
-        span.set_attribute("gen_ai.response.id", _sound(attempt.id[:_NAME]))
+        mark.told["gen_ai.response.id"] = _sound(attempt.id[:_NAME])
     if attempt.answered:
-        span.set_attribute("gen_ai.response.model", _sound(attempt.answered[:_NAME]))
+        mark.told["gen_ai.response.model"] = _sound(attempt.answered[:_NAME])
     if attempt.finish:
-        span.set_attribute("gen_ai.response.finish_reasons", attempt.finish)
+        mark.told["gen_ai.response.finish_reasons"] = attempt.finish
 
 
-def _tell_usage(span: Span, read: int, written: int, cached: int = 0, reasoning: int = 0) -> None:
-    span.set_attribute("gen_ai.usage.input_tokens", read)
-    span.set_attribute("gen_ai.usage.output_tokens", written)
+def _tell_usage(mark: _Attempt, read: int, written: int, cached: int = 0, reasoning: int = 0) -> None:
+    mark.told["gen_ai.usage.input_tokens"] = read
+    mark.told["gen_ai.usage.output_tokens"] = written
     if cached:
-        span.set_attribute("gen_ai.usage.cache_read.input_tokens", cached)
+        mark.told["gen_ai.usage.cache_read.input_tokens"] = cached
     if reasoning:
-        span.set_attribute("gen_ai.usage.reasoning.output_tokens", reasoning)
+        mark.told["gen_ai.usage.reasoning.output_tokens"] = reasoning
 
 
 def _tell_call(span: Span, call: Ended) -> None:
     if not span.is_recording():
         return
-    span.set_attributes(
-        {
-            "http.response.status_code": call.status,
-            "compatgw.attempts": call.attempts,
-            "compatgw.retries": call.retries,
-            "compatgw.fallback": call.fallback,
-            "compatgw.cached_answer": call.cached_answer,
-            "compatgw.byok": call.byok,
-            "compatgw.input_tokens": call.input,
-            "compatgw.output_tokens": call.output,
-            "compatgw.estimated": call.estimated,
-        }
-    )
+    told: dict[str, Any] = {
+        "http.response.status_code": call.status,
+        "compatgw.attempts": call.attempts,
+        "compatgw.retries": call.retries,
+        "compatgw.fallback": call.fallback,
+        "compatgw.cached_answer": call.cached_answer,
+        "compatgw.byok": call.byok,
+        "compatgw.input_tokens": call.input,
+        "compatgw.output_tokens": call.output,
+        "compatgw.estimated": call.estimated,
+    }
     texts = {
         "compatgw.provider": call.provider,
         "compatgw.target": call.target,
@@ -371,19 +369,21 @@ def _tell_call(span: Span, call: Ended) -> None:
         "compatgw.cost": "" if call.cost is None else format(call.cost, "f"),
         "error.type": call.code,
     }
-    for name, value in texts.items():
-        if value:
-            span.set_attribute(name, _sound(value[:_NAME]))
+    told.update({name: _sound(value[:_NAME]) for name, value in texts.items() if value})
+    span.set_attributes(told)
     # What is the caller's own mistake, or its leaving, is no error of a server.
     if call.code and call.status >= 500:
         span.set_status(Status(StatusCode.ERROR, call.code))
 
 
 def _close(attempt: _Attempt, end: float) -> None:
-    if attempt.code:
-        attempt.span.set_attribute("error.type", attempt.code)
-        attempt.span.set_status(Status(StatusCode.ERROR, attempt.code))
-    attempt.span.end(_nanoseconds(end))
+    span = attempt.span
+    if span.is_recording():
+        if attempt.code:
+            attempt.told["error.type"] = attempt.code
+            span.set_status(Status(StatusCode.ERROR, attempt.code))
+        span.set_attributes(attempt.told)
+    span.end(_nanoseconds(end))
 
 
 def _nanoseconds(seconds: float) -> int:

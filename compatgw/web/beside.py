@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from compatgw.web.visit import Message, Receive, Send
 
-    Application = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+    # Frameworks differ in how they write these three; any of theirs will do.
+    Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class Beside:

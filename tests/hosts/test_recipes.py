@@ -43,7 +43,7 @@ def serve_wsgi() -> Iterator[Callable[[ModuleType], str]]:
 
         app = module.app
 
-        server = make_server("127.0.0.1", 0, app, threaded=True)
+        server: Any = make_server("127.0.0.1", 0, app, threaded=True)
         server.daemon_threads = True
         threading.Thread(target=server.serve_forever, daemon=True).start()
         running.append((server, module))

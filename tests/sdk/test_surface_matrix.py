@@ -306,7 +306,7 @@ async def test_another_vendor_goes_on(scene: Scene, other: str) -> None:
     fake = next_one.fake(other)
     app = make({scene.upstream.name: scene.fake, other: fake})
     thinker = THINKERS.get(scene.upstream.name) or (NATIVE_THINKER if scene.native else None)
-    scene.fake.enqueue(tool_calls(PARIS, ROME, **({"reasoning": "I have to look."} if thinker else {})))
+    scene.fake.enqueue(replace(tool_calls(PARIS, ROME), reasoning="I have to look." if thinker else None))
     fake.enqueue(reply("21 and 27."))
     ask = Ask(text="The weather in Paris and Rome?", tool=WEATHER, thinks=thinker is not None)
 

@@ -87,17 +87,19 @@ def weigh() -> Weight:
     return Weight(tasks, threading.active_count(), sockets, files, loops, gateways, memory(os.getpid()) / 2**20)
 
 
-def cycle(number: int, server: FakeServer, folder: Path) -> None:
+def cycle(number: int, url: str, fake: FakeOpenAI, folder: Path) -> None:
     """One host with one gateway, from its beginning to its end."""
-    asyncio.run(_lived(number, server, folder))
+    asyncio.run(_lived(number, url, fake.api_key, folder))
+    # It remembers every call that it was asked.
+    fake.reset()
 
 
-async def _lived(number: int, server: FakeServer, folder: Path) -> None:
+async def _lived(number: int, url: str, key: str, folder: Path) -> None:
     settings: dict[str, Any] = {}
     if number % _LEDGER_EVERY == 0:
         settings["state"] = {"ledger": f"sqlite:///{folder}/{number}.db"}
     gateway = Gateway(
-        providers={"openai": {"base_url": server.base_url, "api_key": server.app.api_key}}, keys=["k"], environ={},
+        providers={"openai": {"base_url": url, "api_key": key}}, keys=["k"], environ={},
         cache={"enabled": number % 3 == 0}, transport="httpx" if number % 5 == 0 else "aiohttp", **settings,
     )  # fmt: skip
     host = Starlette(routes=[Mount("/ai", gateway)], lifespan=gateway.lifespan)
@@ -128,10 +130,10 @@ def mounted(cycles: int, warm: int, *, progress: Any = None) -> tuple[Weight, We
     with tempfile.TemporaryDirectory(prefix="cgw-mounts-") as folder, FakeServer(fake) as server:
         place = Path(folder)
         for number in range(warm):
-            cycle(number, server, place)
+            cycle(number, server.base_url, fake, place)
         before = weigh()
         for number in range(cycles):
-            cycle(number + warm, server, place)
+            cycle(number + warm, server.base_url, fake, place)
             if progress is not None and number % 100 == 99:
                 progress(f"mounts: {number + 1} cycles")
         return before, weigh()
