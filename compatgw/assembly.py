@@ -67,11 +67,13 @@ if TYPE_CHECKING:
     from compatgw.flow.conversations import Conversations
     from compatgw.flow.prompts import PromptSource
     from compatgw.guardrails.base import Function, Guardrail
+    from compatgw.providers.prices import PriceSource
     from compatgw.state.base import Counters, Ledger
     from compatgw.state.secrets import KeyRing
     from compatgw.state.verify import Accounts, KeyVerifier
     from compatgw.telemetry.base import Ended, Observer
     from compatgw.web.identify import Authenticate
+    from compatgw.web.oidc import TokenVerifier
 
 # Names are the callers' own: so many are remembered.
 _SOLE = 1024
@@ -110,6 +112,7 @@ class Means:
         random: A number from 0 to below 1 at each call.
         guardrails: Of the host's own, by name.
         on_call: Is told of every call that is over.
+        price_source: What models cost that the settings name no price for.
     """
 
     clock: Callable[[], float]
@@ -118,6 +121,7 @@ class Means:
     random: Callable[[], float]
     on_call: Callable[[Ended], Awaitable[None] | None] | None = None
     guardrails: Mapping[str, Guardrail | Function] = field(default_factory=dict)
+    price_source: PriceSource | None = None
 
 
 def house_of(
@@ -133,7 +137,7 @@ def house_of(
     """
     deployments, endpoints = deployments_of(settings, environ)
     records = records_of(settings, clock=means.clock, ids=means.ids, providers=tuple(endpoints))
-    counters, prices = counters_of(settings), prices_of(settings)
+    counters, prices = counters_of(settings), prices_of(settings, means.price_source)
     directory = directory_of(settings, deployments, prices)
     conversations, tasks = conversations_of(settings, counters), Tasks()
     upstream = upstream_of(settings, http_client)
@@ -209,8 +213,7 @@ def records_of(
     for library in ("argon2", "cryptography"):
         if importlib.util.find_spec(library) is None:
             raise ConfigError(f"Setting 'state.ledger': keys need {library}: install compatgw[state].")
-    from compatgw.admin.office import Office
-    from compatgw.state.secrets import Hasher, KeyRing, mint
+    from compatgw.state.secrets import Hasher, KeyRing
     from compatgw.state.verify import Accounts, KeyVerifier
 
     try:
@@ -225,19 +228,40 @@ def records_of(
         verifier=KeyVerifier(ledger, watch, prefixes=prefixes, hasher=hasher, clock=clock),
         accounts=Accounts(ledger, watch),
         ring=ring,
-        office=Office(
-            ledger,
-            mint=mint,
-            hash=hasher.hash,
-            ring=ring,
-            prefix=own.key_prefix,
-            currency=settings.money.currency,
-            plans=plans_of(settings),
-            clock=clock,
-            ids=ids,
-            changed=watch.forget,
-            providers=providers or None,
-        ),
+        office=office_of(settings, ledger, watch, ring, clock=clock, ids=ids, providers=providers),
+    )
+
+
+def office_of(
+    settings: Settings,
+    ledger: Ledger,
+    watch: Watch,
+    ring: KeyRing | None,
+    *,
+    clock: Callable[[], float],
+    ids: Callable[[], str],
+    providers: tuple[str, ...] = (),
+) -> Office:
+    """What changes a ledger.
+
+    Args:
+        ledger, watch, ring: As of `Records`. clock, ids, providers: As of `records_of`.
+    """
+    from compatgw.admin.office import Office
+    from compatgw.state.secrets import Hasher, mint
+
+    return Office(
+        ledger,
+        mint=mint,
+        hash=Hasher().hash,
+        ring=ring,
+        prefix=settings.state.key_prefix,
+        currency=settings.money.currency,
+        plans=plans_of(settings),
+        clock=clock,
+        ids=ids,
+        changed=watch.forget,
+        providers=providers or None,
     )
 
 
@@ -418,8 +442,11 @@ def plans_of(settings: Settings) -> dict[str, Plan]:
     return {**PLANS, **own}
 
 
-def prices_of(settings: Settings) -> Prices:
+def prices_of(settings: Settings, source: PriceSource | None = None) -> Prices:
     """What models cost: the package's prices where wallets are in dollars, and the operator's own.
+
+    Args:
+        source: The host's, for what the settings name no price for.
 
     Raises:
         ConfigError: A price is none.
@@ -433,7 +460,7 @@ def prices_of(settings: Settings) -> Prices:
         except ValueError as error:
             raise ConfigError(f"Setting {error}") from None
     known: Mapping[str, Price] = prices.load() if settings.money.currency == DOLLAR else {}
-    return Prices(known, own)
+    return Prices(known, own, source)
 
 
 def upstream_of(settings: Settings, http_client: httpx.AsyncClient | httpx2.AsyncClient | None) -> UpstreamClient:
@@ -459,14 +486,17 @@ def witnesses_of(
     upstream: UpstreamClient,
     authenticate: Authenticate | None,
     clock: Callable[[], float],
+    tokens: TokenVerifier | None = None,
 ) -> Witnesses:
     """Who can tell who a caller is.
+
+    Args:
+        tokens: Knows tokens of these issuers already.
 
     Raises:
         ConfigError: A key's scopes, or an issuer, are wrong.
     """
-    tokens = None
-    if settings.oidc:
+    if settings.oidc and tokens is None:
         from compatgw.web.oidc import TokenVerifier
 
         try:

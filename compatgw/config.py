@@ -208,12 +208,11 @@ def load(
     try:
         return _adapter().validate_python(merged)
     except ValidationError as error:
-        problem = error.errors(include_url=False, include_input=False)[0]
-        location = [part for part in problem["loc"] if not _is_branch(part)]
+        location, problem = _problem(error)
         name = ".".join(str(part) for part in location)
         variable = PREFIX + "__".join(str(part).upper() for part in location)
         raise ConfigError(
-            f"Setting '{name}': {problem['msg']}. Looked in keyword arguments, {variable} and {source}.",
+            f"Setting '{name}': {problem}. Looked in keyword arguments, {variable} and {source}.",
             tuple(location),
         ) from None
 
@@ -248,9 +247,20 @@ def _opened(value: Any, path: tuple[str | int, ...], secret: SecretSource) -> An
     return found
 
 
+def _problem(error: ValidationError) -> tuple[list[int | str], str]:
+    """Where the first mistake is, and what; of a union the branch that came the farthest."""
+    found = [
+        ([part for part in each["loc"] if not _is_branch(part)], each["msg"])
+        for each in error.errors(include_url=False, include_input=False)
+    ]
+    first = found[0][0]
+    return max((each for each in found if each[0][: len(first)] == first), key=lambda each: len(each[0]))
+
+
 def _is_branch(part: int | str) -> bool:
     """True for what pydantic adds to a location to name a branch of a union."""
-    return isinstance(part, str) and part in {"str", "secret-str", "ModelSettings", "KeySettings", "PlanSettings"}
+    known = {"str", "secret-str", "ModelSettings", "KeySettings", "PlanSettings", "PromptSettings", "GuardTable"}
+    return isinstance(part, str) and (part in known or part.startswith(("lax-or-strict[", "list[")))
 
 
 def from_file(config: str | os.PathLike[str] | Mapping[str, Any] | None) -> tuple[str, dict[str, Any]]:

@@ -8,10 +8,12 @@ What does not live here: how anything is done.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random as random_module
 import secrets
+import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -20,7 +22,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
 from typing_extensions import Unpack
 
-from compatgw import assembly
+from compatgw import assembly, renewing
+from compatgw.admin.reload import Reload
 from compatgw import config as settings_module
 from compatgw.client import BASE_URL, client, sync_client
 from compatgw.config import ConfigError
@@ -43,13 +46,17 @@ if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI
 
     from compatgw.assembly import Records
+    from compatgw.config import SecretSource
     from compatgw.guardrails.base import Function, Guardrail
     from compatgw.policy.access import Principal
+    from compatgw.providers.prices import PriceSource
     from compatgw.telemetry.base import Ended
     from compatgw.web.beside import Application
     from compatgw.web.identify import Authenticate
     from compatgw.web.routes import Endpoint as BranchEndpoint
     from compatgw.web.visit import Receive, Send
+
+    Config = str | os.PathLike[str] | Mapping[str, object] | None
 
 _log = logging.getLogger("compatgw")
 # Seconds for what is still written down when all calls have ended: charges, records, callbacks of the host.
@@ -111,6 +118,9 @@ class Gateway:
         random: Where random ids come from, for runs that must repeat.
         ids: Makes a new word at each call; overrides `random`.
         on_call: Is told of every call that is over, with a frozen `compatgw.Ended`; may be async.
+        secret_source: What `secret:NAME` in settings stands for. Default: the variable NAME.
+        price_source: What a model costs at a provider, where the settings do not say: a price, a table such as
+            `[models.NAME] price` is, or None. Asked with every call.
         own_guardrails: By name: functions of a text and its `Spot`, or whole guardrails (`compatgw.guardrails`).
         environ: The environment. Default: the process's own.
         settings: Any of `Overrides`; a keyword wins over environment, over file, over default.
@@ -131,22 +141,24 @@ class Gateway:
         ids: Callable[[], str] | None = None,
         on_call: Callable[[Ended], Awaitable[None] | None] | None = None,
         own_guardrails: Mapping[str, Guardrail | Function] | None = None,
+        secret_source: SecretSource | None = None,
+        price_source: PriceSource | None = None,
         environ: Mapping[str, str] | None = None,
         **settings: Unpack[Overrides],
     ) -> None:
-        env = os.environ if environ is None else environ
-        self.settings = settings_module.load(config, settings, env)
-        for host, scope in self.settings.hosts.items():
-            if scope not in self.settings.scopes:
-                raise ConfigError(f"Setting 'hosts': '{host}' leads to '{scope}', which is not one of 'scopes'.")
+        self._env = env = os.environ if environ is None else environ
+        self._config, self._overrides = config, dict(settings)
+        self._secrets, self._authenticate = secret_source, authenticate
+        self.settings = self._read(config, self._overrides)
         chat.validator()
-        means = assembly.Means(
+        self._means = means = assembly.Means(
             clock=clock,
             monotonic=monotonic,
             on_call=on_call,
             guardrails=own_guardrails or {},
             ids=ids or _ids(random),
             random=(random or random_module.Random(secrets.randbits(256))).random,
+            price_source=price_source,
         )
         house, records = assembly.house_of(self.settings, env, http_client, means)
         self._records = records
@@ -165,7 +177,16 @@ class Gateway:
         if records is not None or house.counters.shared:
             chores = Chores(house.ledger, house.health, self.settings.state, clock=clock)
         self._site = Site(house, identify, __version__, chores)
-        self._router = Router(self._site, _branches(self.settings, records))
+        self._router = Router(self._site, _branches(self.settings, records, self.reload))
+        self._renewing = threading.Lock()
+        self._retired: list[Identify] = []
+
+    def _read(self, config: Config, overrides: Mapping[str, Any]) -> settings_module.Settings:
+        found = settings_module.load(config, overrides, self._env, self._secrets)
+        for host, scope in found.hosts.items():
+            if scope not in found.scopes:
+                raise ConfigError(f"Setting 'hosts': '{host}' leads to '{scope}', which is not one of 'scopes'.")
+        return found
 
     @property
     def providers(self) -> tuple[str, ...]:
@@ -178,6 +199,82 @@ class Gateway:
         return self._house.upstream.transport_name
 
     # Frameworks write the types of these three each in their own way; a handler of any of them can hand its own on.
+    async def reload(self, config: Config = None, **settings: Unpack[Overrides]) -> None:
+        """Takes other settings without ending a call: those under way go on by the former ones.
+
+        Limits, upstreams' health, kept answers, connections and the ledger go on. What `renewing.FIXED` names cannot
+        change.
+
+        Args:
+            config: As of `Gateway`. Default: the file or mapping of before, read again.
+            settings: Keywords, each in the place of the one of that name.
+
+        Raises:
+            ConfigError: A setting is wrong, or cannot change while the gateway runs; then nothing was changed.
+        """
+        await asyncio.to_thread(self._renew, config, lambda before: {**before, **settings})
+
+    async def add_provider(self, name: str, members: Mapping[str, object]) -> None:
+        """Adds a provider, or puts another in its place; its models can be called at once.
+
+        Args:
+            members: As of `[providers.NAME]`.
+
+        Raises:
+            ConfigError: As `reload`.
+        """
+        await asyncio.to_thread(
+            self._renew,
+            None,
+            lambda before: renewing.with_provider(before, self.settings, self.providers, name, members),
+        )
+
+    async def remove_provider(self, name: str) -> None:
+        """Takes a provider away that a keyword or `add_provider` named; its calls under way go on.
+
+        Raises:
+            ConfigError: It was not named so, or as `reload`.
+        """
+        await asyncio.to_thread(self._renew, None, lambda before: renewing.without_provider(before, name))
+
+    async def add_model(self, name: str, target: str | Mapping[str, object]) -> None:
+        """Adds a name for a model, or gives it another meaning.
+
+        Args:
+            target: `provider/model`, or the members of `[models.NAME]`.
+
+        Raises:
+            ConfigError: As `reload`.
+        """
+        await asyncio.to_thread(
+            self._renew, None, lambda before: {**before, "models": {**(before.get("models") or {}), name: target}}
+        )
+
+    def _renew(self, config: Config, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+        with self._renewing:
+            config, overrides = self._config if config is None else config, change(self._overrides)
+            settings = self._read(config, overrides)
+            house, records = renewing.renewed(self._house, self._records, settings, self._env, self._means)
+            former = self._site
+            same = self.settings.oidc == settings.oidc
+            witnesses = assembly.witnesses_of(
+                settings,
+                records,
+                house.upstream,
+                self._authenticate,
+                house.clock,
+                former.identify.tokens if same else None,
+            )
+            plans = assembly.plans_of(settings)
+            identify = Identify(witnesses, plans=plans, clock=house.clock, before=former.identify)
+            site = Site(house, identify, __version__, former.chores, before=former)
+            router = Router(site, _branches(settings, records, self.reload))
+            # From here on nothing fails. A request takes the router first, and all else from its site.
+            if not same:
+                self._retired.append(former.identify)
+            self._config, self._overrides, self.settings = config, overrides, settings
+            self._house, self._records, self._site, self._router = house, records, site, router
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
         kind = scope["type"]
@@ -255,7 +352,8 @@ class Gateway:
         if house.ledger is not None:
             await house.ledger.aclose()
         await house.counters.aclose()
-        await self._site.identify.aclose()
+        for identify in (*self._retired, self._site.identify):
+            await identify.aclose()
         await house.upstream.aclose()
         house.getter.close()
 
@@ -420,11 +518,14 @@ def _ids(random: random_module.Random | None) -> Callable[[], str]:
     return new
 
 
-def _branches(settings: settings_module.Settings, records: Records | None) -> dict[str, BranchEndpoint]:
+def _branches(
+    settings: settings_module.Settings, records: Records | None, reload: Callable[[], Awaitable[None]]
+) -> dict[str, BranchEndpoint]:
     """What stands beside the API, by path; of the pages, nothing is loaded before somebody asks for one."""
     branches: dict[str, BranchEndpoint] = {
         "/openapi.json": Door(_openapi),
         "/assets": Door(_assets),
+        "/api/admin/reload": Reload(reload),
     }
     if settings.docs.enabled:
         branches["/docs"] = Door(_docs)

@@ -6,10 +6,12 @@ What does not live here: the gateway, and the fakes of the demo (`demo.py`).
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import ipaddress
 import logging
 import secrets
+import signal
 import socket
 import sys
 import time
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
     ASGIApp = Callable[[MutableMapping[str, Any], Callable[[], Awaitable[Any]], Callable[[Any], Awaitable[None]]], Any]
 
+_log = logging.getLogger("compatgw")
 _PORT_OPTION = click.option(
     "--port", default=8787, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 takes a free one."
 )
@@ -66,6 +69,8 @@ def serve(host: str, port: int, prefix: str, config: str | None, log_level: str,
     Providers are found by their keys in the environment, or named in the settings file. Keys are
     those of the settings and those that `compatgw keys create` makes. On a loopback address without
     any, one is made and printed; on any other address the gateway refuses to start without keys.
+    SIGHUP has the settings read again: calls under way go on by the former ones, and a mistake changes
+    nothing.
 
     \b
     Example:
@@ -184,7 +189,7 @@ def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str, log
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     config = uvicorn.Config(
-        _under(app, _clean(prefix)), log_level=log_level, access_log=False, lifespan="on", server_header=False
+        _hearing(app, _under(app, _clean(prefix))), log_level=log_level, access_log=False, lifespan="on", server_header=False
     )
     if as_json:
         # Its own handlers write for people.
@@ -196,6 +201,38 @@ def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str, log
     if not server.started:
         # It has said why.
         sys.exit(1)
+
+
+def _hearing(gateway: Gateway, app: ASGIApp) -> ASGIApp:
+    """`app`, whose settings are read again at SIGHUP from its start on, where there is such a signal."""
+    if not hasattr(signal, "SIGHUP"):
+        return app
+    wanted = asyncio.Event()
+
+    async def reloads() -> None:
+        while True:
+            await wanted.wait()
+            wanted.clear()
+            try:
+                await gateway.reload()
+            except ConfigError as error:
+                _log.error("The settings were not read again; nothing was changed. %s", error)
+            else:
+                _log.warning("The settings were read again: providers %s", ", ".join(gateway.providers) or "none")
+
+    async def heard(scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, wanted.set)
+        task = asyncio.create_task(reloads())
+        try:
+            await app(scope, receive, send)
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    return heard
 
 
 def _under(app: Gateway, prefix: str) -> ASGIApp:

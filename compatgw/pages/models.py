@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NATIVE = "completions"
 """The surface that a dialect has as its very own only if it is OpenAI's protocol."""
 
-Kind = Literal["chat", "embedding", "image", "scores"]
+Kind = Literal["chat", "embedding", "image", "other"]
 
 
 class Row(NamedTuple):
@@ -95,8 +95,10 @@ def _row(site: Site, name: str, ways: tuple[Candidate, ...]) -> Row:
 
 def _kind(way: Candidate) -> Kind:
     output = way.known.output if way.known is not None else ("text",)
+    if way.known is not None and way.known.input and "text" not in way.known.input:
+        return "other"
     kinds: tuple[tuple[str, Kind], ...] = (("text", "chat"), ("embedding", "embedding"), ("image", "image"))
-    return next((kind for made, kind in kinds if made in output), "scores")
+    return next((kind for made, kind in kinds if made in output), "other")
 
 
 def _price(price: Price | None, member: Literal["input", "output", "per_image"]) -> Decimal | None:

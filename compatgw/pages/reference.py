@@ -131,7 +131,8 @@ def _kind(whole: Mapping[str, Any], schema: Mapping[str, Any], depth: int = 0) -
     if "enum" in schema:
         return " | ".join(f'"{each}"' for each in schema["enum"])
     if "anyOf" in schema:
-        kinds = dict.fromkeys(_kind(whole, each, depth + 1) for each in schema["anyOf"])
+        # That what may be left out may also be null is said once, at the top of the page.
+        kinds = dict.fromkeys(_kind(whole, each, depth + 1) for each in schema["anyOf"] if each.get("type") != "null")
         return " | ".join(kinds) if len(kinds) <= 4 else " | ".join([*list(kinds)[:4], "..."])
     kind = schema.get("type", "any")
     if kind == "array" and depth < 3:

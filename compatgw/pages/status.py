@@ -56,7 +56,7 @@ def _instant(seconds: int | None) -> str | None:
 
 def _duration(language: str, seconds: int) -> str:
     """The two largest units of a span, as in `2 days 3 hours`."""
-    words = []
+    words: list[str] = []
     for unit, size in _UNITS:
         count, seconds = divmod(seconds, size)
         if count and len(words) < 2:

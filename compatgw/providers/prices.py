@@ -10,18 +10,21 @@ What does not live here: what a call costs (`policy/money.py`), what happens to 
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import TYPE_CHECKING
-
 import orjson
 
 from compatgw.state.base import Price, amount
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+_log = logging.getLogger("compatgw")
+
+PriceSource = Callable[[str, str], "Price | Mapping[str, object] | None"]
+"""A source of prices: of a provider and a model to a price, a table as settings have it, or None where not known. It is
+asked with every call and must not wait."""
 
 TOKENS = ("input", "cached_input", "cache_write", "output", "reasoning")
 """Members of a price table that are for a million tokens."""
@@ -39,11 +42,15 @@ class Prices:
     Args:
         known: Prices by `provider/model`, such as `load()` gives them.
         own: The operator's prices, by `provider/model` or by a name that callers ask for.
+        source: Is asked for what `own` has no price of, before `known`. One that fails has no price.
     """
 
-    __slots__ = ("_by_name", "_by_provider")
+    __slots__ = ("_by_name", "_by_provider", "_source")
 
-    def __init__(self, known: Mapping[str, Price], own: Mapping[str, Price] | None = None) -> None:
+    def __init__(
+        self, known: Mapping[str, Price], own: Mapping[str, Price] | None = None, source: PriceSource | None = None
+    ) -> None:
+        self._source = source
         own = own or {}
         index: dict[str, dict[str, Price]] = {}
         for name, price in (*known.items(), *own.items()):
@@ -61,8 +68,25 @@ class Prices:
         """
         if name is not None and (own := self._by_name.get(name)) is not None:
             return own
+        if self._source is not None and f"{provider}/{model}" not in self._by_name:
+            found = _asked(self._source, provider, model)
+            if found is not None:
+                return found
         rows = self._by_provider.get(provider)
         return rows.get(model) if rows is not None else None
+
+
+def _asked(source: PriceSource, provider: str, model: str) -> Price | None:
+    try:
+        found: object = source(provider, model)
+        if found is None or isinstance(found, Price):
+            return found
+        if isinstance(found, Mapping):
+            return parse(found, f"{provider}/{model}")
+        raise TypeError(f"it gave a {type(found).__name__}")
+    except Exception as error:  # noqa: BLE001 - the host's own: a call must not fail of it
+        _log.error("The source of prices failed for %s/%s: %s: %s", provider, model, type(error).__name__, error)
+        return None
 
 
 @cache

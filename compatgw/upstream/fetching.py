@@ -95,7 +95,8 @@ class SystemNames:
     def close(self) -> None:
         """Ends its threads. Idempotent; a later look-up begins others."""
         if self._threads is not None:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+            # Look-ups that another loop waits for come to their end.
+            self._threads.shutdown(wait=False)
             self._threads = None
 
 

@@ -52,7 +52,7 @@ class _Vouched:
     """A principal that a gateway was handed by the code it runs in; good at that gateway alone."""
 
     principal: Principal
-    by: Identify
+    by: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +80,18 @@ class Identify:
         witnesses: Who is asked.
         plans: Plans by name, which those of the ledger come before.
         clock: Seconds since 1970, for expiry.
+        before: That of the same gateway under its former settings: what it vouched for stays good.
     """
 
-    def __init__(self, witnesses: Witnesses, *, plans: Mapping[str, Plan] = PLANS, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        witnesses: Witnesses,
+        *,
+        plans: Mapping[str, Plan] = PLANS,
+        clock: Callable[[], float],
+        before: Identify | None = None,
+    ) -> None:
+        self._seal: object = before._seal if before is not None else object()
         self._pepper = secrets.token_bytes(32)
         self._known = {self._digest(key): principal for key, principal in witnesses.keys}
         # Without a ledger they are the same callers every time.
@@ -103,9 +112,14 @@ class Identify:
         ask = self._ask
         return not self._known and ask.authenticate is None and ask.tokens is None and ask.verifier is None
 
+    @property
+    def tokens(self) -> TokenVerifier | None:
+        """What knows tokens of issuers."""
+        return self._ask.tokens
+
     def vouch(self, principal: Principal) -> Mapping[str, object]:
         """Members of an ASGI scope whose requests are those of `principal`, whatever their headers say."""
-        return {_VOUCHED: _Vouched(principal, self)}
+        return {_VOUCHED: _Vouched(principal, self._seal)}
 
     async def aclose(self) -> None:
         """Ends what is under way in the running loop."""
@@ -121,7 +135,7 @@ class Identify:
             StateError: The ledger is away, and the key is not remembered.
         """
         vouched = visit.scope.get(_VOUCHED)
-        if isinstance(vouched, _Vouched) and vouched.by is self:
+        if isinstance(vouched, _Vouched) and vouched.by is self._seal:
             return await self._with_team(vouched.principal)
         if self._ask.authenticate is not None:
             return await self._with_team(await self._of_host(self._ask.authenticate, visit))

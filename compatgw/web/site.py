@@ -19,8 +19,29 @@ if TYPE_CHECKING:
     from compatgw.web.visit import Visit
 
 
+class Sign:
+    """Whether calls are wanted; one for all sites of a gateway.
+
+    Attributes:
+        open: False while shutting down.
+    """
+
+    __slots__ = ("open",)
+
+    def __init__(self) -> None:
+        self.open = True
+
+    def close(self) -> None:
+        """Says to whoever asks that no more calls are wanted."""
+        self.open = False
+
+
 class Site:
-    """One gateway as its endpoints see it.
+    """One gateway as its endpoints see it; another one once its settings change.
+
+    Args:
+        house, identify, version, chores: As below.
+        before: That of the former settings: what is under way and what has been counted goes on.
 
     Attributes:
         house: The rooms that calls go through.
@@ -29,29 +50,38 @@ class Site:
         capacity: The cap on calls in flight.
         scopes: Name to the providers that it has in sight.
         hosts: Host header, in lower case, to a scope.
-        open: False while shutting down.
+        sign: Whether calls are wanted.
         started_at: Seconds since 1970.
         started_monotonic: The same moment on the clock that never goes back.
         chores: What is done from time to time; None in a gateway without a ledger.
         visits: The requests under way.
     """
 
-    def __init__(self, house: House, identify: Identify, version: str, chores: Chores | None = None) -> None:
+    def __init__(self, house: House, identify: Identify, version: str, chores: Chores | None = None, before: Site | None = None) -> None:
         self.house = house
         self.chores = chores
         self.identify = identify
         self.version = version
-        self.capacity = Capacity(house.settings.max_in_flight)
         self.scopes = {name: frozenset(providers) for name, providers in house.settings.scopes.items()}
         self.hosts = {host.lower(): name for host, name in house.settings.hosts.items()}
-        self.open = True
-        self.visits = Visits(house.settings.shutdown_grace, self.close)
-        self.started_at = house.clock()
-        self.started_monotonic = house.monotonic()
+        self.sign = before.sign if before is not None else Sign()
+        self.capacity = before.capacity if before is not None else Capacity(house.settings.max_in_flight)
+        self.visits = before.visits if before is not None else Visits(house.settings.shutdown_grace, self.sign.close)
+        self.started_at = before.started_at if before is not None else house.clock()
+        self.started_monotonic = before.started_monotonic if before is not None else house.monotonic()
+
+    @property
+    def open(self) -> bool:
+        """False while shutting down."""
+        return self.sign.open
+
+    @open.setter
+    def open(self, wanted: bool) -> None:
+        self.sign.open = wanted
 
     def close(self) -> None:
         """Says to whoever asks that no more calls are wanted."""
-        self.open = False
+        self.sign.close()
 
     async def recognises(self, visit: Visit) -> bool:
         """True for a caller that has a key."""

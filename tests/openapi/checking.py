@@ -25,7 +25,7 @@ class Judge:
         self.seen: set[str] = set()
         self._registry = Registry().with_resource(
             URI, Resource.from_contents(document, default_specification=DRAFT202012)
-        )  # type: ignore[var-annotated]
+        )
 
     def check(self, answer: httpx.Response, path: str) -> None:
         """Fails unless request and answer are as the document says of `path`, a path with its places open."""

@@ -1,12 +1,15 @@
 """The public pages: what they hold, how they are guarded, and that nothing of a visitor's becomes markup."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from compatgw import ConfigError, Gateway
+from compatgw.pages import words
 from compatgw.pages.render import POLICY, redirect
+from compatgw.providers.table import PROVIDERS
 from tests.pages.visiting import PAGES, Page, gateway, visitor
 
 ATTACKS = (
@@ -207,6 +210,39 @@ async def test_models_say_what_they_are() -> None:
     assert rows["openai/gpt-4o"].split()[1:3] == ["OpenAI", "native"]
     assert "128,000 16,384 2.50 10.00 yes yes yes yes" in rows["openai/gpt-4o"]
     assert "translated" in rows["anthropic/claude-sonnet-4-5"]
+
+
+async def test_the_management_api_has_a_page_where_it_is(empty_ledger: Callable[[str], str]) -> None:
+    """With a ledger the reference has a page of the management API; without one neither link nor page is there."""
+    group = {"group": "management"}
+    async with visitor(gateway(state={"ledger": empty_ledger("sqlite")})) as client:
+        assert "group=management" in (await client.get("/docs/api")).text
+        answer = await client.get("/docs/api", params=group)
+        assert "/api/admin/keys/{key}/rotate" in Page(answer.text).text
+        assert "/v1/chat/completions" not in answer.text
+        assert len(answer.content) < 100_000
+    async with visitor(gateway()) as client:
+        assert "group=management" not in (await client.get("/docs/api")).text
+        assert (await client.get("/docs/api", params=group)).status_code == 404
+
+
+async def test_pages_stay_small_with_every_provider() -> None:
+    """With all providers there are, no page has more than 100 KB in any language."""
+    apart = ("vertex", "vertex-anthropic", "vertex-openai")
+    own = {
+        "api_key": "a:b:c",
+        "base_url": "http://localhost:1/v1",
+        "region": "us-east-1",
+        "project": "p",
+        "account": "a",
+    }
+    everything = {name: own for name in PROVIDERS if name not in apart}
+    async with visitor(gateway(providers=everything)) as client:
+        for path in PAGES:
+            for language in words.LANGUAGES:
+                answer = await client.get(path, params={"lang": language})
+                assert answer.status_code == 200
+                assert len(answer.content) < 100_000, (path, language)
 
 
 async def test_a_gateway_without_providers_says_what_to_do() -> None:

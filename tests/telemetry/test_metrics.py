@@ -89,6 +89,48 @@ async def test_a_client_that_leaves_is_counted_as_that() -> None:
     assert after.value("compatgw_attempts_total", code="cancelled") == 1
 
 
+async def test_a_call_that_is_cancelled_again_and_again_is_still_told_of(redis_url: str) -> None:
+    """Also while it gives back what it holds: nothing stays in flight for ever."""
+    up = Canned(then="hang")
+    app = Gateway(
+        providers={"one": {"app": up, "base_url": "http://one/v1", "api_key": "x", "models": ["m"]}},
+        keys=[{"key": "k", "requests": 1000}],
+        state={"counters": redis_url},
+        telemetry=OPEN,
+        environ={},
+    )
+    headers = [(b"authorization", b"Bearer k"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": CHAT,
+        "raw_path": CHAT.encode(),
+        "root_path": "",
+        "headers": headers,
+    }
+    body = {"type": "http.request", "body": orjson.dumps({**ask(), "model": "one/m"})}
+    messages = iter([body])
+
+    async def receive() -> Any:
+        if (message := next(messages, None)) is not None:
+            return message
+        return await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        """Nobody listens."""
+
+    call = asyncio.ensure_future(app(scope, receive, send))
+    await up.began.wait()
+    while not call.done():
+        call.cancel()
+        await asyncio.sleep(0)
+    found = await page(app)
+    await app.aclose()
+
+    assert found.value("compatgw_calls_in_flight") == 0
+    assert found.value("compatgw_calls_total", code="client_gone") == 1
+
+
 async def test_retries_and_fallbacks_are_counted() -> None:
     """With who failed, and who answered instead."""
     app = watched({"one": Turns(Canned(BUSY, 503)), "two": good()}, retries=1)

@@ -93,6 +93,11 @@ def _detail(problem: Problem, ids: Ids) -> Json:
     }
 
 
+def _reason(problem: Problem, ids: Ids) -> Json:
+    reason = (problem.code or problem.type).upper()
+    return {"code": problem.status, "reason": reason, "message": problem.message, "metadata": {}}
+
+
 def _title(problem: Problem, ids: Ids) -> Json:
     return {"type": "about:blank", "title": problem.type, "status": problem.status, "detail": problem.message}
 
@@ -132,6 +137,8 @@ _FORMS: Mapping[ErrorForm, Callable[[Problem, Ids], Json | list[Json]]] = {
     "flat": _flat,
     "flat_error": _flat_error,
     "detail": _detail,
+    "detail_error": lambda problem, ids: {"detail": {"error": problem.message}},
+    "reason": _reason,
     "title": _title,
     "listed": _listed,
     "errors": _errors,

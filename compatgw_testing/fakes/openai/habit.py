@@ -34,6 +34,8 @@ ErrorForm = Literal[
     "flat_error",  # {"error": {object, type, code, message}}
     "flat",  # {"object": "error", message, type, param, code}
     "detail",  # {"detail": "..."} for a wrong key, else flat
+    "detail_error",  # {"detail": {"error": "..."}}
+    "reason",  # {code, reason, message, metadata}, the code the status
     "title",  # {type, title, status, detail}
     "listed",  # [{"error": {code, message, status}}]
     "errors",  # {"success": false, "errors": [...]}

@@ -2,7 +2,7 @@
 
 Every member is something that was seen on the wire or stands in the vendor's documents. What
 does not live here: what the members mean (`habit.py`), those who host the models of others (`habits_hosts.py`),
-servers that people run themselves (`habits_local.py`).
+servers that people run themselves (`habits_local.py`), those who serve open models with them (`habits_open.py`).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from compatgw_testing.fakes.openai.habit import ALL, Forbidden, Habit
 from compatgw_testing.fakes.openai.habits_hosts import HOSTS
 from compatgw_testing.fakes.openai.habits_local import LOCAL
+from compatgw_testing.fakes.openai.habits_open import OPEN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -378,4 +379,5 @@ HABITS: Mapping[str, Habit] = {
     ),
     **HOSTS,
     **LOCAL,
+    **OPEN,
 }

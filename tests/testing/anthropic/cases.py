@@ -84,5 +84,8 @@ TAKEN: dict[str, Any] = {
     "a schema with references": shaped(
         {**OBJECT, "properties": {"a": {"$ref": "#/$defs/b"}, "c": {"$ref": "#/$defs/b"}}, "$defs": {"b": OBJECT}}
     ),
+    "a schema that says what it is written in": shaped(
+        {"$schema": "http://json-schema.org/draft-07/schema#", **OBJECT}
+    ),
     "a schema that refers to nothing": shaped({**OBJECT, "properties": {"a": {"$ref": "#/$defs/none"}}}),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,6 +35,10 @@ TOOLS: Any = [
     }
 ]
 USAGE: Any = {"stream_options": {"include_usage": True}}
+
+
+# The head of a WAV file, with no sound in it.
+SOUND = base64.b64decode("UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA=")
 
 
 def user(content: Any) -> list[Any]:
@@ -140,6 +145,36 @@ def embeddings(client: Any, model: str) -> Said:
     return Said(str([len(one.embedding) for one in answer.data]))
 
 
+def images(client: Any, model: str) -> Said:
+    """A picture that is made."""
+    answer = client.images.generate(model=model, prompt="One red pixel", size="1024x1024")
+    return Said(str([len(one.b64_json or "") > 0 for one in answer.data]))
+
+
+def speech(client: Any, model: str) -> Said:
+    """A text that is spoken."""
+    answer = client.audio.speech.create(model=model, input=HELLO, voice="alloy", response_format="wav")
+    return Said(str(len(answer.read()) > 0))
+
+
+def transcription(client: Any, model: str) -> Said:
+    """A sound that is heard."""
+    answer = client.audio.transcriptions.create(model=model, file=("hello.wav", SOUND, "audio/wav"))
+    return Said(answer.text)
+
+
+def moderations(client: Any, model: str) -> Said:
+    """A text that is judged."""
+    answer = client.moderations.create(model=model, input=HELLO)
+    return Said(str([one.flagged for one in answer.results]))
+
+
+def completions(client: Any, model: str) -> Said:
+    """A text that goes on."""
+    answer = client.completions.create(model=model, prompt=HELLO, max_tokens=16)
+    return Said(answer.choices[0].text, finish=answer.choices[0].finish_reason)
+
+
 IMAGE = [
     {"type": "text", "text": "What is on the picture?"},
     {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PIXEL}"}},
@@ -172,6 +207,11 @@ SCENARIOS: Mapping[str, Scenario] = {
     "responses": Scenario(responses, hello, MODEL),
     "responses_stream": Scenario(responses_stream, hello, MODEL),
     "embeddings": Scenario(embeddings, lambda fake: fake, "text-embedding-3-small"),
+    "images": Scenario(images, lambda fake: fake, "gpt-image-1"),
+    "speech": Scenario(speech, lambda fake: fake, "gpt-4o-mini-tts"),
+    "transcription": Scenario(transcription, lambda fake: fake, "whisper-1"),
+    "moderations": Scenario(moderations, lambda fake: fake, "omni-moderation-latest"),
+    "completions": Scenario(completions, hello, "gpt-3.5-turbo-instruct"),
     "stream_cut": Scenario(
         refused(streamed(messages=user(HELLO), **USAGE)),
         lambda fake: fake.fault("One two three four five six.", cut_after=4),
