@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 from typing_extensions import Unpack
 
 from compatgw import assembly, renewing
-from compatgw.admin.reload import Reload
 from compatgw import config as settings_module
+from compatgw.admin.reload import Reload
 from compatgw.client import BASE_URL, client, sync_client
 from compatgw.config import ConfigError
 from compatgw.flow.chores import Chores
@@ -266,7 +266,7 @@ class Gateway:
                 former.identify.tokens if same else None,
             )
             plans = assembly.plans_of(settings)
-            identify = Identify(witnesses, plans=plans, clock=house.clock, before=former.identify)
+            identify = Identify(witnesses, plans=plans, clock=house.clock, seal=former.identify.seal)
             site = Site(house, identify, __version__, former.chores, before=former)
             router = Router(site, _branches(settings, records, self.reload))
             # From here on nothing fails. A request takes the router first, and all else from its site.
@@ -301,7 +301,7 @@ class Gateway:
 
     async def _start(self) -> None:
         await self.open()
-        self._site.open = True
+        self._site.sign.open = True
 
     async def _stop(self) -> None:
         self._site.close()

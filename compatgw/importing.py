@@ -19,8 +19,18 @@ from typing import Any
 
 import orjson
 
-from compatgw.imported import COMPATIBLE, ENVIRONMENT, OPENAI, Found, base_url, provider_of, quirks_of, reference, secret_of
-from compatgw.providers import address
+from compatgw.imported import (
+    COMPATIBLE,
+    ENVIRONMENT,
+    OPENAI,
+    Found,
+    base_url,
+    provider_of,
+    quirks_of,
+    reference,
+    secret_of,
+)
+from compatgw.providers import address, catalogue
 from compatgw.providers.table import PROVIDERS
 
 _MILLION = Decimal(1_000_000)
@@ -143,7 +153,7 @@ def _place(
         # A server that only speaks OpenAI's protocol has none of OpenAI's peculiarities.
         found = found._replace(row=COMPATIBLE)
     region = params.get("aws_region_name") or params.get("vertex_location") or found.region
-    headers = dict(params.get("extra_headers") or {})
+    headers = dict(_as_mapping(params.get("extra_headers")))
     if params.get("organization"):
         headers["OpenAI-Organization"] = secret_of(params["organization"])
     members: dict[str, Any] = {
@@ -234,21 +244,34 @@ def _model(out: Imported, name: str, members: Sequence[tuple[str, Found, Mapping
         return
     others = list(dict.fromkeys(each for each, *_ in members if each != provider))
     same = all(each.model == found.model for _, each, _, _ in members)
+    if others and same and _elsewhere(out, [provider, *others], found.model):
+        # The id alone would lead there, too, where nobody sent these calls before.
+        same = False
     if others and same:
         for each in (provider, *others):
             listed = out.values["providers"][each].setdefault("models", [])
             if found.model not in listed:
                 listed.append(found.model)
         target = found.model
-        out.note(f"model '{name}'", f"every active provider that has '{target}' takes part; they stand in one order")
+        out.note(f"model '{name}'", f"it is at {', '.join((provider, *others))}, and tried in that order")
     else:
         target = f"{provider}/{found.model}"
-        for other, each, _, place in members[1:]:
-            if (other, each.model) != (provider, found.model):
-                out.note(place, f"one name leads to one model here; this one is there as '{other}/{each.model}'")
+        for other, one, _, place in members[1:]:
+            if (other, one.model) != (provider, found.model):
+                out.note(place, f"one name leads to one model here; this one is there as '{other}/{one.model}'")
     table = _facts(out, entry, where)
     models = out.values.setdefault("models", {})
     models[name] = {"target": target, **table} if table else target
+
+
+def _elsewhere(out: Imported, group: Sequence[str], model: str) -> bool:
+    """Whether a provider out of `group` has a model of this id, too."""
+    return any(
+        model in (row.id, *row.also)
+        for name in out.values["providers"]
+        if name not in group
+        for row in catalogue.load().of(name)
+    )
 
 
 def _facts(out: Imported, entry: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -358,10 +381,12 @@ def _callback(out: Imported, where: str, name: str) -> None:
 def _cache(out: Imported, where: str, given: Mapping[str, Any]) -> None:
     kind = given.get("type", "local")
     if kind not in ("local", "redis"):
-        out.note(f"{where}.type", f"'{kind}' is not there; answers are kept in memory or on Redis, by identical request")
+        out.note(
+            f"{where}.type", f"'{kind}' is not there; answers are kept in memory or on Redis, by identical request"
+        )
     ttl = given.get("ttl")
     if isinstance(ttl, (int, float)) and ttl >= 1:
-        out.put("cache.ttl", min(int(ttl), 86_400))
+        out.put("cache.ttl", int(min(ttl, 86_400)))
     if kind == "redis":
         if given.get("url"):
             out.put("state.counters", secret_of(given["url"]))
@@ -486,7 +511,7 @@ def _table(lines: list[str], path: tuple[str, ...], values: Mapping[str, Any]) -
         lines.append(f"[{'.'.join(map(_name, path))}]")
     for name, value in plain.items():
         lines.append(f"{_name(name)} = {_value(value)}")
-    if path and (plain or not tables) or plain:
+    if (path and (plain or not tables)) or plain:
         lines.append("")
     for name, value in tables.items():
         _table(lines, (*path, name), value)

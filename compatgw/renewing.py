@@ -100,7 +100,9 @@ def renewed(
         cache=house.cache
         if before.cache == settings.cache
         else assembly.cache_of(settings, house.counters, means.clock),
-        seen=house.seen if before.vision.memory == settings.vision.memory else assembly.seen_of(settings, house.counters),
+        seen=house.seen
+        if before.vision.memory == settings.vision.memory
+        else assembly.seen_of(settings, house.counters),
         links=assembly.links_of(settings),
         prompts=house.prompts
         if same_prompts

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from compatgw import Gateway
@@ -38,7 +38,7 @@ model_list:
   - model_name: local
     litellm_params: {model: openai/qwen, api_base: "http://models:8000/v1"}
   - model_name: bed
-    litellm_params: {model: bedrock/us-west-2/anthropic.claude-x, aws_access_key_id: a, aws_secret_access_key: b}
+    litellm_params: {model: bedrock/us-west-2/anthropic.claude-x, aws_access_key_id: AKIDEXAMPLE, aws_secret_access_key: s3cr3t}
   - model_name: "openai/*"
     litellm_params: {model: "openai/*", api_key: os.environ/OTHER_OPENAI}
   - model_name: strange
@@ -75,19 +75,45 @@ def test_every_provider_is_there_with_its_address_and_its_keys_reference() -> No
     assert providers["azure-2"]["auth"] == "api-key"
     assert providers["anthropic"] == {}
     assert providers["compatible"] == {"base_url": "http://models:8000/v1", "auth": "none"}
-    assert providers["bedrock"] == {"region": "us-west-2", "api_key": "a:b"}
+    assert providers["bedrock"] == {"region": "us-west-2", "api_key": "AKIDEXAMPLE:s3cr3t"}
 
 
 def test_names_of_models_stay() -> None:
-    """One name of several deployments is the id that all of them have; prices are for a million tokens."""
+    """A name of several deployments is the first one's where the id alone would lead elsewhere, too."""
     models = proxy().values["models"]
 
-    assert models["gpt-4o"] == "gpt-4o"
+    assert models["gpt-4o"] == "azure/gpt-4o"
+    assert "azure-2/gpt-4o" in proxy().toml()
     assert models["claude"] == {
         "target": "anthropic/claude-sonnet-4-5", "max_output": 100, "price": {"input": "3", "output": "15"},
     }  # fmt: skip
     assert models["local"] == models["fast"] == "compatible/qwen"
     assert models["bed"] == "bedrock/anthropic.claude-x"
+
+
+async def test_deployments_of_one_name_and_one_id_stand_in_for_each_other() -> None:
+    """The id alone means all of them: when the first one fails, the next answers."""
+    models = [
+        {
+            "model_name": "fast",
+            "litellm_params": {
+                "model": "azure/gpt-4o",
+                "api_base": f"https://{place}.openai.azure.com",
+                "api_key": "k1",
+            },
+        }
+        for place in ("eu", "us")
+    ]
+    values = tomllib.loads(litellm({"model_list": models}).toml())
+    failing, good = Canned(b"{}", status=500), Canned(completion())
+    providers = {"azure": {"app": failing}, "azure-2": {"app": good}}
+    gateway = Gateway(values, providers=providers, keys=["k"], retries={"most": 0}, environ={})
+
+    async with gateway.client(api_key="k") as client:
+        body = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
+        assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
+    await gateway.aclose()
+    assert (len(failing.asked), len(good.asked)) == (1, 1)
 
 
 def test_what_settings_there_are_for_is_set() -> None:
@@ -147,7 +173,7 @@ def test_variables_name_providers_and_the_file_holds_no_key() -> None:
         "OPENAI_ORG_ID": "org-1",
         "AZURE_API_KEY": "az-hidden",
         "AZURE_API_BASE": "https://a.openai.azure.com",
-        "AWS_ACCESS_KEY_ID": "aws-id-hidden",
+        "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
         "AWS_SECRET_ACCESS_KEY": "aws-hidden",
         "FOO_API_KEY": "foo-hidden",
         "LITELLM_MASTER_KEY": "master-hidden",
@@ -178,7 +204,14 @@ def test_another_document_is_refused(document: object) -> None:
 
 
 _SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text(max_size=12)
-_TREES = st.recursive(_SCALARS, lambda each: st.lists(each, max_size=3) | st.dictionaries(st.text(max_size=9), each))
+_WORDS = st.sampled_from(
+    ["timeout", "fallbacks", "cache_params", "redis_host", "model_group_alias", "callbacks", "a b"]
+)
+_TREES = st.recursive(
+    _SCALARS,
+    lambda each: st.lists(each, max_size=2) | st.dictionaries(_WORDS, each, max_size=2),
+    max_leaves=6,
+)
 _PARAMS = st.dictionaries(
     st.sampled_from(["api_key", "api_base", "api_version", "aws_region_name", "extra_headers", "rpm", "organization"]),
     _SCALARS,
@@ -191,6 +224,7 @@ _ENTRIES = st.builds(
 )
 
 
+@settings(max_examples=100)
 @given(
     st.lists(_ENTRIES | _TREES, max_size=4),
     st.dictionaries(st.sampled_from(["router_settings", "litellm_settings", "general_settings"]), _TREES),
@@ -256,5 +290,3 @@ def test_variables_are_imported_by_the_command() -> None:
     assert got.exit_code == 0
     assert "openai" in tomllib.loads(got.stdout)["providers"]
     assert "sk-hidden" not in got.output
-
-

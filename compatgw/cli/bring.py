@@ -105,4 +105,6 @@ def _write(found: Imported, to: str, *, force: bool) -> None:
     except OSError as error:
         fail(f"Cannot write {to}: {error.strerror}.")
     providers, models = len(found.values.get("providers", {})), len(found.values.get("models", {}))
-    click.echo(f"Wrote {to}: {providers} providers, {models} models. See what it means: compatgw config check", err=True)
+    click.echo(
+        f"Wrote {to}: {providers} providers, {models} models. See what it means: compatgw config check", err=True
+    )

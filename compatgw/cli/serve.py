@@ -189,7 +189,11 @@ def _run(app: Gateway, listener: socket.socket, prefix: str, log_level: str, log
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     config = uvicorn.Config(
-        _hearing(app, _under(app, _clean(prefix))), log_level=log_level, access_log=False, lifespan="on", server_header=False
+        _hearing(app, _under(app, _clean(prefix))),
+        log_level=log_level,
+        access_log=False,
+        lifespan="on",
+        server_header=False,
     )
     if as_json:
         # Its own handlers write for people.

@@ -16,6 +16,7 @@ from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
+
 import orjson
 
 from compatgw.state.base import Price, amount

@@ -76,11 +76,14 @@ class Witnesses:
 class Identify:
     """Recognises callers.
 
+    Attributes:
+        seal: Marks whom this gateway itself vouches for.
+
     Args:
         witnesses: Who is asked.
         plans: Plans by name, which those of the ledger come before.
         clock: Seconds since 1970, for expiry.
-        before: That of the same gateway under its former settings: what it vouched for stays good.
+        seal: That of the same gateway under its former settings: whom it vouched for stays known.
     """
 
     def __init__(
@@ -89,9 +92,9 @@ class Identify:
         *,
         plans: Mapping[str, Plan] = PLANS,
         clock: Callable[[], float],
-        before: Identify | None = None,
+        seal: object = None,
     ) -> None:
-        self._seal: object = before._seal if before is not None else object()
+        self.seal = object() if seal is None else seal
         self._pepper = secrets.token_bytes(32)
         self._known = {self._digest(key): principal for key, principal in witnesses.keys}
         # Without a ledger they are the same callers every time.
@@ -119,7 +122,7 @@ class Identify:
 
     def vouch(self, principal: Principal) -> Mapping[str, object]:
         """Members of an ASGI scope whose requests are those of `principal`, whatever their headers say."""
-        return {_VOUCHED: _Vouched(principal, self._seal)}
+        return {_VOUCHED: _Vouched(principal, self.seal)}
 
     async def aclose(self) -> None:
         """Ends what is under way in the running loop."""
@@ -135,7 +138,7 @@ class Identify:
             StateError: The ledger is away, and the key is not remembered.
         """
         vouched = visit.scope.get(_VOUCHED)
-        if isinstance(vouched, _Vouched) and vouched.by is self._seal:
+        if isinstance(vouched, _Vouched) and vouched.by is self.seal:
             return await self._with_team(vouched.principal)
         if self._ask.authenticate is not None:
             return await self._with_team(await self._of_host(self._ask.authenticate, visit))

@@ -57,7 +57,14 @@ class Site:
         visits: The requests under way.
     """
 
-    def __init__(self, house: House, identify: Identify, version: str, chores: Chores | None = None, before: Site | None = None) -> None:
+    def __init__(
+        self,
+        house: House,
+        identify: Identify,
+        version: str,
+        chores: Chores | None = None,
+        before: Site | None = None,
+    ) -> None:
         self.house = house
         self.chores = chores
         self.identify = identify
@@ -74,10 +81,6 @@ class Site:
     def open(self) -> bool:
         """False while shutting down."""
         return self.sign.open
-
-    @open.setter
-    def open(self, wanted: bool) -> None:
-        self.sign.open = wanted
 
     def close(self) -> None:
         """Says to whoever asks that no more calls are wanted."""

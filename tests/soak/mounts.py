@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 KEY = {"Authorization": "Bearer k"}
 BODY = {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello?"}]}
 # Cycles before the first weighing: by then every module is loaded and every pool of memory has its size.
-_WARM = 50
+_WARM = 200
 # One cycle in so many has a ledger: making its tables takes longer than all else.
 _LEDGER_EVERY = 25
 # MiB in all cycles together: what an allocator keeps varies.

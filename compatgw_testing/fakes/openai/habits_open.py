@@ -57,11 +57,12 @@ OPEN: Mapping[str, Habit] = {
         usage_null="never",
         usage_details="none",
         takes=frozenset({"diffusing"}),
+        lets=("reasoning_effort",),
         forbids=(
             Forbidden(
                 "reasoning_effort",
                 "'reasoning_effort' must be one of: instant, low, medium, high.",
-                r'"(?!(instant|low|medium|high)"$).*',
+                r'(?!"(instant|low|medium|high)"$).*',
             ),
         ),
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -35,10 +34,6 @@ TOOLS: Any = [
     }
 ]
 USAGE: Any = {"stream_options": {"include_usage": True}}
-
-
-# The head of a WAV file, with no sound in it.
-SOUND = base64.b64decode("UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAIA+AAACABAAZGF0YQAAAAA=")
 
 
 def user(content: Any) -> list[Any]:
@@ -157,12 +152,6 @@ def speech(client: Any, model: str) -> Said:
     return Said(str(len(answer.read()) > 0))
 
 
-def transcription(client: Any, model: str) -> Said:
-    """A sound that is heard."""
-    answer = client.audio.transcriptions.create(model=model, file=("hello.wav", SOUND, "audio/wav"))
-    return Said(answer.text)
-
-
 def moderations(client: Any, model: str) -> Said:
     """A text that is judged."""
     answer = client.moderations.create(model=model, input=HELLO)
@@ -209,7 +198,6 @@ SCENARIOS: Mapping[str, Scenario] = {
     "embeddings": Scenario(embeddings, lambda fake: fake, "text-embedding-3-small"),
     "images": Scenario(images, lambda fake: fake, "gpt-image-1"),
     "speech": Scenario(speech, lambda fake: fake, "gpt-4o-mini-tts"),
-    "transcription": Scenario(transcription, lambda fake: fake, "whisper-1"),
     "moderations": Scenario(moderations, lambda fake: fake, "omni-moderation-latest"),
     "completions": Scenario(completions, hello, "gpt-3.5-turbo-instruct"),
     "stream_cut": Scenario(
