@@ -47,7 +47,8 @@ async def test_the_prefix_is_looked_for_in_the_route(path: str, root: str, insid
     """Whatever the server makes of its root path; what the host is handed is what came."""
     gateway, host = Answering(), Answering()
     scope = {"type": "http", "path": path, "root_path": root}
-    await Beside(gateway, host, "/ai", opened=nothing, closed=nothing)(scope, None, None)
+    nobody: Any = None
+    await Beside(gateway, host, "/ai", opened=nothing, closed=nothing)(scope, nobody, nobody)
     found = (gateway if inside else host).scopes
     assert [one["root_path"] for one in found] == [told]
     assert [one["path"] for one in found] == [path]
@@ -56,7 +57,8 @@ async def test_the_prefix_is_looked_for_in_the_route(path: str, root: str, insid
 
 async def test_a_ledger_that_is_away_stops_the_start_of_both() -> None:
     """The host is not begun."""
-    host, sent = Answering(), []
+    host = Answering()
+    sent: list[Any] = []
 
     async def receive() -> Any:
         return {"type": "lifespan.startup"}
