@@ -6,7 +6,7 @@ What does not live here: whole configurations (`importing.py`).
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -47,7 +47,8 @@ _BEGINNINGS: tuple[tuple[tuple[str, ...], str], ...] = (
 )
 COMPATIBLE = "compatible"
 """The name of a server that only speaks OpenAI's protocol."""
-OPENAI = "https://api.openai.com"
+OFFICIAL: Mapping[str, str] = MappingProxyType({"openai": "https://api.openai.com"})
+"""Providers whose name people give to any server of that protocol, and where they themselves are."""
 # Where an address of somebody else ends, and ours goes on.
 _ENDINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -109,10 +110,8 @@ def provider_of(name: str, params: Mapping[str, Any]) -> Found | None:
         prefix, model = _guessed(name), name
     prefix = _NAMES.get(prefix, prefix)
     url = params.get("api_base") or params.get("base_url")
-    if prefix == "vertex_ai":
-        return Found(_of_vertex(model), model)
-    if prefix == "bedrock":
-        return _of_bedrock(model)
+    if (reader := _READERS.get(prefix)) is not None:
+        return reader(model)
     if prefix in PROVIDERS:
         return Found(prefix, model)
     if not url:
@@ -126,10 +125,11 @@ def _guessed(name: str) -> str:
     return next((provider for beginnings, provider in _BEGINNINGS if name.startswith(beginnings)), "")
 
 
-def _of_vertex(model: str) -> str:
+def _of_vertex(model: str) -> Found:
     if model.startswith("claude"):
-        return "vertex-anthropic"
-    return "vertex-openai" if "/" in model or model.startswith(("mistral", "codestral", "jamba")) else "vertex"
+        return Found("vertex-anthropic", model)
+    open_model = "/" in model or model.startswith(("mistral", "codestral", "jamba"))
+    return Found("vertex-openai" if open_model else "vertex", model)
 
 
 def _of_bedrock(model: str) -> Found:
@@ -139,6 +139,10 @@ def _of_bedrock(model: str) -> Found:
         region = parts[0] if _REGION.fullmatch(parts[0]) else region
         parts.pop(0)
     return Found("bedrock", "/".join(parts), region)
+
+
+# Providers whose models are at more than one of ours, or hold more than an id.
+_READERS: Mapping[str, Callable[[str], Found]] = MappingProxyType({"vertex_ai": _of_vertex, "bedrock": _of_bedrock})
 
 
 def base_url(row: str, url: object) -> str:

@@ -22,7 +22,7 @@ import orjson
 from compatgw.imported import (
     COMPATIBLE,
     ENVIRONMENT,
-    OPENAI,
+    OFFICIAL,
     Found,
     base_url,
     provider_of,
@@ -149,7 +149,7 @@ def _place(
 ) -> str:
     """The name of the provider that `params` mean, which is added when it is a new one."""
     url = params.get("api_base") or params.get("base_url")
-    if found.row == "openai" and url and not str(url).startswith(OPENAI):
+    if url and found.row in OFFICIAL and not str(url).startswith(OFFICIAL[found.row]):
         # A server that only speaks OpenAI's protocol has none of OpenAI's peculiarities.
         found = found._replace(row=COMPATIBLE)
     region = params.get("aws_region_name") or params.get("vertex_location") or found.region

@@ -100,9 +100,12 @@ class Events(ABC):
         return self._take()
 
     def _read(self, event: SSEEvent) -> None:
-        if not self._done and event.data.strip() not in (b"", b"[DONE]"):
-            data = parsed(event.data, self._target)
-            self._event(data.get("type") or event.name, data)
+        found = event.data
+        # Nearly every event is an object, which needs no closer look.
+        if self._done or (found[:1] != b"{" and found.strip() in (b"", b"[DONE]")):
+            return
+        data = parsed(found, self._target)
+        self._event(data.get("type") or event.name, data)
 
     @abstractmethod
     def _event(self, kind: Any, data: dict[str, Any]) -> None:

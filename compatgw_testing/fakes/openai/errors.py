@@ -94,7 +94,7 @@ def _detail(problem: Problem, ids: Ids) -> Json:
 
 
 def _reason(problem: Problem, ids: Ids) -> Json:
-    reason = (problem.code or problem.type).upper()
+    reason = (problem.code or problem.type or "").upper()
     return {"code": problem.status, "reason": reason, "message": problem.message, "metadata": {}}
 
 
