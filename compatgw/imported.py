@@ -49,6 +49,8 @@ COMPATIBLE = "compatible"
 """The name of a server that only speaks OpenAI's protocol."""
 OFFICIAL: Mapping[str, str] = MappingProxyType({"openai": "https://api.openai.com"})
 """Providers whose name people give to any server of that protocol, and where they themselves are."""
+# Models at Vertex AI that answer in OpenAI's protocol, and have no slash in their ids.
+_OPEN_MODELS = ("mistral", "codestral", "jamba")
 # Where an address of somebody else ends, and ours goes on.
 _ENDINGS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -128,7 +130,7 @@ def _guessed(name: str) -> str:
 def _of_vertex(model: str) -> Found:
     if model.startswith("claude"):
         return Found("vertex-anthropic", model)
-    open_model = "/" in model or model.startswith(("mistral", "codestral", "jamba"))
+    open_model = "/" in model or model.startswith(_OPEN_MODELS)
     return Found("vertex-openai" if open_model else "vertex", model)
 
 

@@ -109,7 +109,9 @@ def main() -> None:
 
     def ask(who: Any, body: Any, **wishes: Any) -> Question:
         options = claim({"gateway": wishes})[1]
-        return Question(model=body["model"], scope=None, caller=who, options=options, needs=needs(body, input_tokens(body)))
+        return Question(
+            model=body["model"], scope=None, caller=who, options=options, needs=needs(body, input_tokens(body))
+        )
 
     filters = {"trust_level": 1, "require_tools": True, "require_vision": True, "model_hints": ["p5/m5-0"]}
     cases: dict[str, tuple[Question, Live]] = {
