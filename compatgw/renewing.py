@@ -124,7 +124,7 @@ def with_provider(
         active: Names of the active providers: where none was named, they are those of the environment, and stay.
     """
     # One that is named would send those away that only a variable named.
-    others = {} if settings.providers else {each: {} for each in active}
+    others: dict[str, Any] = {} if settings.providers else {each: {} for each in active}
     return {**overrides, "providers": {**others, **(overrides.get("providers") or {}), name: dict(members)}}
 
 

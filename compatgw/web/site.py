@@ -71,11 +71,13 @@ class Site:
         self.version = version
         self.scopes = {name: frozenset(providers) for name, providers in house.settings.scopes.items()}
         self.hosts = {host.lower(): name for host, name in house.settings.hosts.items()}
-        self.sign = before.sign if before is not None else Sign()
-        self.capacity = before.capacity if before is not None else Capacity(house.settings.max_in_flight)
-        self.visits = before.visits if before is not None else Visits(house.settings.shutdown_grace, self.sign.close)
-        self.started_at = before.started_at if before is not None else house.clock()
-        self.started_monotonic = before.started_monotonic if before is not None else house.monotonic()
+        self.sign: Sign = before.sign if before is not None else Sign()
+        self.capacity: Capacity = before.capacity if before is not None else Capacity(house.settings.max_in_flight)
+        self.visits: Visits = (
+            before.visits if before is not None else Visits(house.settings.shutdown_grace, self.sign.close)
+        )
+        self.started_at: float = before.started_at if before is not None else house.clock()
+        self.started_monotonic: float = before.started_monotonic if before is not None else house.monotonic()
 
     @property
     def open(self) -> bool:
