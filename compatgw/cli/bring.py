@@ -55,7 +55,7 @@ def from_litellm(file: str, to: str, force: bool) -> None:
       compatgw import litellm config.yaml --to - | less
     """
     try:
-        import yaml  # type: ignore[import-untyped]
+        import yaml
     except ModuleNotFoundError:
         fail("Reading YAML needs PyYAML: pip install 'compatgw[yaml]'")
     try:

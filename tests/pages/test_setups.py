@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 
 from compatgw.pages.setups import SETUPS
 from tests.pages.test_snippets import Codes
