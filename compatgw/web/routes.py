@@ -135,9 +135,11 @@ class Router:
         route = visit.route
         if self._site.hosts:
             visit.scope_name = self._site.hosts.get((visit.header("host") or "").partition(":")[0].lower())
-        for prefix, branch in self._branches.items():
-            if route == prefix or route.startswith(prefix + "/"):
-                return None if preflight else branch
+        # Most requests are calls; nothing else stands below that path.
+        if not route.startswith("/v1/"):
+            for prefix, branch in self._branches.items():
+                if route == prefix or route.startswith(prefix + "/"):
+                    return None if preflight else branch
         found = _OWN.get(route)
         if found is None:
             head, _, rest = route[1:].partition("/")
