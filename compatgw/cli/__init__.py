@@ -39,9 +39,8 @@ SERVING: Mapping[str, Place] = MappingProxyType(
     {
         "serve": Place("serve", "serve", "Run the gateway."),
         "demo": Place("serve", "demo", "Try the gateway offline: four fake providers, no key, no network."),
-        "check": Place("config", "check", "Read the settings and say what they mean: 'config check' in short."),
         "config": Place("config", "config", "The settings: what they are, and where each came from."),
-        "import": Place("bring", "bring", "Write settings from what is there: LiteLLM's, or variables."),
+        "import": Place("bring", "bring", "Write settings from what is there: a LiteLLM configuration, or variables."),
         "explain": Place("explain", "explain", "Say where a chat request would go, and why; nobody is called."),
     }
 )
@@ -110,5 +109,5 @@ def main() -> None:
     \b
     compatgw demo      try it now: no key, no network
     compatgw serve     run it with your providers' keys (OPENAI_API_KEY, ANTHROPIC_API_KEY, ...)
-    compatgw check     read the configuration and say what it means
+    compatgw config    say what each setting is and where it came from
     """

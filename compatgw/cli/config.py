@@ -1,4 +1,4 @@
-"""`compatgw config check`, also as `compatgw check`: each setting, where it came from, and whether keys work.
+"""`compatgw config check`: each setting, where it came from, and whether keys work.
 
 What does not live here: where settings come from (`origins.py`), what they mean (`config.py`).
 """

@@ -80,7 +80,7 @@ def test_no_secret_is_shown(folder: Path, args: tuple[str, ...]) -> None:
 def test_the_plain_table_has_its_columns(folder: Path) -> None:
     """For `grep` and `awk`; the short name is the same command."""
     (folder / "compatgw.toml").write_text('name = "mine"\n')
-    head, first = Line().out("check", "--set").splitlines()
+    head, first = Line().out("config", "check", "--set").splitlines()
 
     assert head.split() == ["SETTING", "SOURCE", "VALUE"]
     assert first.split() == ["name", "file", "compatgw.toml:1", "mine"]

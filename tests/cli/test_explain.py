@@ -150,7 +150,7 @@ def test_a_file_that_is_not_there_is_one_line(settings: Path) -> None:
 
 
 def test_a_wrong_setting_is_one_line(folder: Path) -> None:
-    """The same as `compatgw check` says."""
+    """The same as `compatgw config check` says."""
     (folder / "compatgw.toml").write_text("nope = 1")
     assert "'nope'" in Line().refused("explain", "-", stdin=request())
 

