@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from compatgw import Gateway
+from compatgw import Ended, Gateway
 from tests.canned import Canned, completion
 from tests.flow.upstreams import Turns, error_of, good, post, streamed
 
@@ -142,3 +142,18 @@ async def test_a_plan_says_that_images_are_described() -> None:
 
     assert got.json()["targets"][0]["describes_images"] is True
     assert seeing.asked == []
+
+
+async def test_what_describing_costs_is_part_of_the_calls_cost() -> None:
+    """Once: a description that is kept costs nothing any more."""
+    told: list[Ended] = []
+    app = house(good("A red fox."), good(), on_call=told.append)
+    await post(app, model=BLIND, messages=asking(says("hi")))
+    for _ in range(2):
+        await post(app, model=BLIND, messages=asking(image()))
+    plain, first, again = [ended.cost for ended in told]
+
+    assert plain is not None
+    assert first is not None
+    assert first > plain
+    assert again == plain
