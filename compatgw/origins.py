@@ -65,7 +65,7 @@ class Origin:
 def lines_of(text: str) -> dict[Path, Spot]:
     """Where each table and member of a TOML document begins; what stands behind a mistake is left out."""
     found: dict[Path, Spot] = {}
-    lines = text.splitlines()
+    lines = _lines(text)
     table: Path = ()
     counts: dict[Path, int] = {}
     number = 0
@@ -82,6 +82,11 @@ def lines_of(text: str) -> dict[Path, Spot]:
                 found.setdefault((*table, *path), spot)
         number = end
     return found
+
+
+def _lines(text: str) -> list[str]:
+    """As TOML counts them; `str.splitlines` also breaks at characters that may stand within a string."""
+    return text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
 
 
 def _statement(lines: list[str], start: int) -> tuple[int, dict[str, Any] | None]:
@@ -129,9 +134,9 @@ def spot_of(message: str, path: Path, text: str) -> Spot | None:
     """
     if (at := _AT.search(message)) is not None:
         line = int(at[1])
-        shown = text.splitlines()
+        shown = _lines(text)
         return Spot(line, int(at[2]), shown[line - 1] if line <= len(shown) else "")
-    if "at end of document" in message and (shown := text.splitlines()):
+    if "at end of document" in message and (shown := _lines(text)):
         return Spot(len(shown), len(shown[-1]) + 1, shown[-1])
     if not path and (named := _NAMED.search(message)) is not None:
         name = named[2] if named[1] == "Setting" else f"providers.{named[2]}"

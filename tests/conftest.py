@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 import uvicorn
 
@@ -14,6 +15,12 @@ from tests.gated import GatedUpstream
 from tests.servers import clock, empty_ledger, ledger_url, postgres_url, redis_url, sqlite_template
 
 __all__ = ["clock", "empty_ledger", "ledger_url", "postgres_url", "redis_url", "sqlite_template"]
+
+# The same examples in every run, so that whoever changes something else never meets what they did not break;
+# `--hypothesis-profile search` looks for new ones.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1000)
+hypothesis.settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ What does not live here: the way itself (`run.py`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -316,6 +316,18 @@ class Call:
                 )
             self.foreign = self.native.foreign
         self.request, self.native, self._input = request, None, -1
+
+    def part(self, request: Any, native: Native | None = None) -> Call:
+        """A call for a part of this one's answer, which tries what this one would; see `join`."""
+        return replace(self, request=request, native=native, retries=0, attempts=0, upstream=0.0)
+
+    def join(self, parts: Sequence[Call]) -> None:
+        """Tells of this call what became of `parts`, which were under way together; the first stands for them."""
+        first = parts[0]
+        self.route, self.server, self.byok, self.outgoing = first.route, first.server, first.byok, first.outgoing
+        self.retries += sum(one.retries for one in parts)
+        self.attempts += sum(one.attempts for one in parts)
+        self.upstream += max(one.upstream for one in parts)
 
     def fetcher(self, house: House) -> Fetcher:
         """What follows its links; all of its attempts share what was got."""

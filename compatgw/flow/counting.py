@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from compatgw.dialects.base import Result
 from compatgw.flow.admit import admit
 from compatgw.flow.attempts import answered
+from compatgw.flow.guarding import guarded
 from compatgw.flow.prompts import prompted
 from compatgw.flow.settle import failing, settle
 
@@ -27,6 +28,7 @@ async def count(call: Call, house: House, client: Client) -> None:
     try:
         with failing(call):
             await prompted(call, house)
+            await guarded(call, house)
             await admit(call, house)
             await client.answer(200, (), call.face.whole(await _counted(call, house)))
             call.complete = True

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,7 +53,7 @@ async def divided(call: Call, house: House, parts: Sequence[Any]) -> Result:
         GatewayError: One of them failed for good; the others are cancelled.
     """
     division, gate = _DIVISIONS[call.surface.codec], asyncio.Semaphore(_SIDE_BY_SIDE)
-    calls = [replace(call, request=part, retries=0) for part in parts]
+    calls = [call.part(part, call.native) for part in parts]
     first, results = calls[0], []
     if division.pinned:
         results.append(await _answered(first, house, gate))
@@ -67,10 +66,7 @@ async def divided(call: Call, house: House, parts: Sequence[Any]) -> Result:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    call.route, call.server, call.byok, call.outgoing = first.route, first.server, first.byok, first.outgoing
-    call.retries = sum(one.retries for one in calls)
-    call.attempts = sum(one.attempts for one in calls)
-    call.upstream = max(one.upstream for one in calls)
+    call.join(calls)
     return division.join(results)
 
 

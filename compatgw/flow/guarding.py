@@ -16,23 +16,17 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from compatgw.dialects.base import Answer, Piece, Result
 from compatgw.errors import GatewayError, InvalidRequest, UnsupportedParameter
-from compatgw.flow.admit import asked
+from compatgw.flow.aside import aside
 from compatgw.flow.attempts import answered
-from compatgw.flow.call import Ticket
-from compatgw.flow.patience import Patience
 from compatgw.flow.several import summed
 from compatgw.guardrails.base import Nonsense, Own
 from compatgw.guardrails.pipeline import Blocked, Pipeline
 from compatgw.guardrails.schema import SchemaGuard, Shape, instruction, repair
-from compatgw.policy.access import ALL
-from compatgw.policy.plan import plan
 from compatgw.surfaces import guards
-from compatgw.surfaces.extensions import DEFAULT
 from compatgw.surfaces.guards import NONE, Guards
 from compatgw.surfaces.moderations import MODERATIONS
 
@@ -51,6 +45,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("compatgw")
 _PII, _MODERATION, _SCHEMA = "pii", "content_moderation", "schema_validation"
 Done = TypeVar("Done")
+# Guardrails that are kept once made. Callers choose kinds and thresholds: there is no end to them.
+_MADE = 256
 
 
 class Policy:
@@ -129,8 +125,7 @@ class Policy:
                 "installs compatgw[guardrails].",
                 param=wish.param,
             ) from None
-        # Callers choose kinds and thresholds: there is no end to them.
-        if len(self._made) < 256:
+        if len(self._made) < _MADE:
             self._made[wish] = made
         return made
 
@@ -250,7 +245,6 @@ class _Guarded:
         self._call = call
         self._house = house
         self._over = False
-        self._first = True
         self.held: list[Any] = []
 
     @property
@@ -319,10 +313,9 @@ async def mended(call: Call, house: House, rounds: int) -> Answer:
     request = {name: value for name, value in call.request.items() if name not in ("stream", "stream_options")}
     usages: list[Usage] = []
     while True:
-        part = replace(call, request={**request, "messages": messages}, native=None)
+        part = call.part({**request, "messages": messages})
         found = await answered(part, house)
-        call.route, call.server, call.byok, call.outgoing = part.route, part.server, part.byok, part.outgoing
-        call.retries += part.retries
+        call.join([part])
         if not isinstance(found, Answer) or guard is None:
             raise RuntimeError("a call that is not streamed has a whole answer")
         if (usage := found.completion.get("usage")) is not None:
@@ -387,26 +380,8 @@ async def _called(own: Own, ask: Ask) -> object:
 
 
 async def _judged(judge: Judged, text: str, call: Call, house: House) -> object:
-    request = {"model": judge.model, "input": text}
-    asking = replace(
-        call,
-        surface=MODERATIONS,
-        request=request,
-        options=DEFAULT,
-        native=None,
-        caller=replace(call.caller, models=ALL, visible=ALL),
-        scope=None,
-        ticket=Ticket(f"{call.ticket.word}-judged", free=True),
-        guard=None,
-        retries=0,
-        _input=-1,
-    )
-    asking.targets = plan(*asked(asking, house)).targets
-    asking.patience = Patience()
-    try:
-        found = await answered(asking, house)
-    finally:
-        asking.patience.close()
+    # What judging costs is the operator's: who answers chooses to have it judged, and how often.
+    found = (await aside(call, house, MODERATIONS, {"model": judge.model, "input": text}, "judged")).answer
     return found.body if isinstance(found, Result) else None
 
 

@@ -100,9 +100,9 @@ async def _relay(found: Source, call: Call, house: House, client: Client) -> Non
         if call.ticket.free:
             call.complete = True
         await memory.keep()
-        if call.guard is not None and face.stream_type == EVENTS:
-            await client.write(f": guardrails {call.guard.status(told=True)}\n\n".encode())
         last = face.end()
+        if call.guard is not None and face.stream_type == EVENTS:
+            last = f": guardrails {call.guard.status(told=True)}\n\n".encode() + last
     except GatewayError as failure:
         call.failure = call.failure or failure
         last = face.failed(failure)

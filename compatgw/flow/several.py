@@ -10,7 +10,6 @@ What does not live here: what one part does (`attempts.py`).
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from compatgw.dialects.base import Answer, Piece, Result
@@ -54,11 +53,7 @@ async def several(call: Call, house: House) -> Answer | Merged:
     except BaseException:
         await merged.aclose()
         raise
-    for name in ("route", "server", "byok", "outgoing"):
-        setattr(call, name, getattr(parts[0].call, name))
-    call.retries = sum(part.call.retries for part in parts)
-    call.attempts = sum(part.call.attempts for part in parts)
-    call.upstream = max(part.call.upstream for part in parts)
+    call.join([part.call for part in parts])
     if call.stream:
         merged.begin()
         return merged
@@ -73,7 +68,7 @@ class _Part:
         native = call.native
         if native is not None:
             native = native._replace(body={name: value for name, value in native.body.items() if name != "n"})
-        self.call = replace(call, request=request, native=native, retries=0)
+        self.call = call.part(request, native)
         self.index = index
         self.pieces: asyncio.Queue[list[Piece] | Exception | None] = asyncio.Queue(_WAITING)
         loop = asyncio.get_running_loop()

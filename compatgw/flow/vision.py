@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,18 +17,11 @@ import orjson
 
 from compatgw.dialects.base import Answer
 from compatgw.errors import UpstreamFailure
-from compatgw.flow.admit import asked
-from compatgw.flow.attempts import answered
+from compatgw.flow.aside import aside
 from compatgw.flow.cache import tenant_of
-from compatgw.flow.call import Ticket
-from compatgw.flow.patience import Patience
-from compatgw.policy import money
-from compatgw.policy.access import ALL
 from compatgw.policy.needs import is_image, parts_of
-from compatgw.policy.plan import plan
 from compatgw.state.base import CountersLost
 from compatgw.surfaces.chat import CHAT
-from compatgw.surfaces.extensions import DEFAULT
 
 if TYPE_CHECKING:
     from compatgw.flow.call import Call, House
@@ -109,30 +101,10 @@ async def _asked(call: Call, house: House, part: Any) -> str:
         "messages": [{"role": "user", "content": [{"type": "text", "text": from_us.prompt}, part]}],
         "max_tokens": from_us.max_tokens,
     }
-    asking = replace(
-        call,
-        surface=CHAT,
-        request=request,
-        options=DEFAULT,
-        native=None,
-        caller=replace(call.caller, models=ALL, visible=ALL),
-        scope=None,
-        ticket=Ticket(f"{call.ticket.word}-seen", free=True),
-        retries=0,
-        _input=-1,
-        _fetcher=call.fetcher(house),
-    )
-    asking.targets = plan(*asked(asking, house)).targets
-    asking.patience = Patience()
-    try:
-        found = await answered(asking, house)
-    finally:
-        asking.patience.close()
+    found, cost = await aside(call, house, CHAT, request, "seen")
     if not isinstance(found, Answer):
-        raise RuntimeError("a call that is not streamed has a whole answer")
-    usage, price = found.completion.get("usage"), asking.ticket.price
-    if usage is not None and price is not None:
-        call.ticket.extra += money.cost(price, money.meter(usage))
+        raise RuntimeError("a chat is answered by a completion")
+    call.ticket.extra += cost
     text = found.completion["choices"][0]["message"].get("content")
     if not text:
         raise UpstreamFailure(

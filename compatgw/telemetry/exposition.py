@@ -7,6 +7,7 @@ What does not live here: what is counted (`metrics.py`), locks: whoever counts f
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 _MOST = 1000
 
 
-class Family:
+class Family(ABC):
     """What all series of one name have in common.
 
     Args:
@@ -47,9 +48,9 @@ class Family:
         self._most = most
         self._other = (OTHER,) * len(self.labels)
 
+    @abstractmethod
     def samples(self, *, floats: bool) -> Iterator[str]:
         """The lines of all series; with `floats` all bounds are written as floats."""
-        raise NotImplementedError
 
     def _text(self, values: Values) -> str:
         return ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(self.labels, values, strict=True))

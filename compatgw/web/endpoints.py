@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from compatgw.web.visit import Visit
     from compatgw.wire.multipart import Form
 
-
-if TYPE_CHECKING:
     Endpoint = Callable[[Site, Visit], Awaitable[None]]
 
 _OPTIONS = ("x-on-unsupported", "x-guardrails")
@@ -65,10 +63,7 @@ def calls(path: str) -> Endpoint:
 
 async def serve(site: Site, visit: Visit, surface: Surface) -> None:
     """A call by `surface`: who calls, may they, what do they want, and on to its way."""
-    visit.envelope = surface.envelope
-    visit.tell_id(surface.ids)
-    caller = await site.identify(visit)
-    access.require_scope(caller, surface.scope)
+    caller = await caller_of(site, visit, surface)
     with site.capacity:
         started = site.house.monotonic()
         if surface.parse_form is not None and visit.is_form:
@@ -77,21 +72,26 @@ async def serve(site: Site, visit: Visit, surface: Surface) -> None:
                 await called(site, visit, call_of(site, visit, surface, parsed, caller, started))
             return
         body = await visit.body()
-        call = call_of(site, visit, surface, surface.parse(body), caller, started)
-        call.size = len(body)
-        # Most bodies hold no link; which ones do, and for whom they are followed, is looked at later.
-        call.links = b"http" in body
+        call = call_of(site, visit, surface, surface.parse(body), caller, started, body)
         await called(site, visit, call)
+
+
+async def caller_of(site: Site, visit: Visit, surface: Surface) -> Caller:
+    """Who calls by `surface`, and may; from now on failures are told in its way."""
+    visit.envelope = surface.envelope
+    visit.tell_id(surface.ids)
+    caller = await site.identify(visit)
+    access.require_scope(caller, surface.scope)
+    return caller
 
 
 async def called(site: Site, visit: Visit, call: Call) -> None:
     """Sends `call` on its way, or tells the plan that it would have, where its client asks for that."""
-    if visit.has_any(_WISHES):
-        _hear(visit, call)
-        if visit.header("x-gateway-explain") == "1":
-            await prompted(call, site.house)
-            await document(visit, explain(survey(*asked(call, site.house))))
-            return
+    if hear(visit, call) and visit.header("x-gateway-explain") == "1":
+        # Not through guardrails: they may ask others, and nothing is sent for a plan.
+        await prompted(call, site.house)
+        await document(visit, explain(survey(*asked(call, site.house))))
+        return
     if site.house.observers:
         began(call, site.house, visit.headers)
     visit.call = call
@@ -106,8 +106,10 @@ def _fields(form: Form) -> dict[str, list[str]]:
     return fields
 
 
-def call_of(site: Site, visit: Visit, surface: Surface, parsed: Parsed, caller: Caller, started: float) -> Call:
-    """The call that a request asks for."""
+def call_of(
+    site: Site, visit: Visit, surface: Surface, parsed: Parsed, caller: Caller, started: float, body: bytes = b""
+) -> Call:
+    """The call that a request asks for; `body` where that is JSON."""
     house = site.house
     if parsed.native is not None and surface.headers:
         heard = [(name, value) for name in surface.headers if (value := visit.header(name)) is not None]
@@ -124,21 +126,27 @@ def call_of(site: Site, visit: Visit, surface: Surface, parsed: Parsed, caller: 
         visit.patience,
         started,
         Ticket(visit.word),
+        size=len(body),
+        # Most bodies hold no link; which ones do, and for whom they are followed, is looked at later.
+        links=b"http" in body,
     )
 
 
-def _hear(visit: Visit, call: Call) -> None:
-    """What the request's headers say of the call.
+def hear(visit: Visit, call: Call) -> bool:
+    """Notes what the request's headers say of the call; False when they say nothing.
 
     Raises:
         InvalidRequest: One of them has a value that it does not take.
     """
+    if not visit.has_any(_WISHES):
+        return False
     heard = {name: value for name in _OPTIONS if (value := visit.header(name)) is not None}
     if heard:
         call.options = extensions.from_headers(call.options, heard)
     call.wish = cache.wish(visit.header("x-cache"), visit.header("x-cache-ttl"))
     call.word = idempotency.wanted(visit.header("idempotency-key"), stream=call.stream)
     call.trace = passed(visit.header)
+    return True
 
 
 async def models(site: Site, visit: Visit) -> None:

@@ -14,16 +14,14 @@ from compatgw.flow.cache import tenant_of
 from compatgw.flow.patience import Patience
 from compatgw.flow.run import run
 from compatgw.flow.watching import began
-from compatgw.policy import access
 from compatgw.surfaces.responses import RESPONSES
 from compatgw.surfaces.responses.stored import deleted, page, starting_after, streams
-from compatgw.web.endpoints import call_of, called, document
+from compatgw.web.endpoints import call_of, called, caller_of, document
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from compatgw.flow.call import Call, Client
-    from compatgw.policy.access import Caller
     from compatgw.surfaces.base import Parsed
     from compatgw.surfaces.responses import ResponsesFace
     from compatgw.web.site import Site
@@ -36,13 +34,12 @@ _ONE = re.compile(r"/responses/([^/]+)(/input_items|/cancel)?")
 
 async def create(site: Site, visit: Visit) -> None:
     """`POST /v1/responses`."""
-    caller = await _caller(site, visit)
+    caller = await caller_of(site, visit, RESPONSES)
     with site.capacity:
         started = site.house.monotonic()
         body = await visit.body()
         parsed = await site.house.conversations().resolved(tenant_of(caller), RESPONSES.parse(body))
-        call = call_of(site, visit, RESPONSES, parsed, caller, started)
-        call.size, call.links = len(body), b"http" in body
+        call = call_of(site, visit, RESPONSES, parsed, caller, started, body)
         if not parsed.asked["background"]:
             await called(site, visit, call)
             return
@@ -72,7 +69,7 @@ async def _begin(site: Site, visit: Visit, call: Call, parsed: Parsed) -> None:
 
 async def retrieve(site: Site, visit: Visit, id: str) -> None:
     """`GET /v1/responses/{id}`; with `stream=true` its events, from behind `starting_after`."""
-    owner, query = tenant_of(await _caller(site, visit)), visit.query()
+    owner, query = tenant_of(await caller_of(site, visit, RESPONSES)), visit.query()
     background = site.house.background()
     if streams(query):
         await _tell(visit, background.follow(owner, id, starting_after(query)))
@@ -82,26 +79,19 @@ async def retrieve(site: Site, visit: Visit, id: str) -> None:
 
 async def delete(site: Site, visit: Visit, id: str) -> None:
     """`DELETE /v1/responses/{id}`."""
-    await site.house.conversations().drop(tenant_of(await _caller(site, visit)), id)
+    await site.house.conversations().drop(tenant_of(await caller_of(site, visit, RESPONSES)), id)
     await document(visit, deleted(id))
 
 
 async def input_items(site: Site, visit: Visit, id: str) -> None:
     """`GET /v1/responses/{id}/input_items`."""
-    kept = await site.house.conversations().find(tenant_of(await _caller(site, visit)), id)
+    kept = await site.house.conversations().find(tenant_of(await caller_of(site, visit, RESPONSES)), id)
     await document(visit, page(kept.inputs, visit.query()))
 
 
 async def cancel(site: Site, visit: Visit, id: str) -> None:
     """`POST /v1/responses/{id}/cancel`."""
-    await document(visit, await site.house.background().cancel(tenant_of(await _caller(site, visit)), id))
-
-
-async def _caller(site: Site, visit: Visit) -> Caller:
-    visit.envelope = RESPONSES.envelope
-    caller = await site.identify(visit)
-    access.require_scope(caller, RESPONSES.scope)
-    return caller
+    await document(visit, await site.house.background().cancel(tenant_of(await caller_of(site, visit, RESPONSES)), id))
 
 
 async def _tell(visit: Visit, frames: AsyncIterator[bytes]) -> None:

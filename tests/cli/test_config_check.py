@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from compatgw.config import load
@@ -208,10 +208,12 @@ _VALUES = st.recursive(
 
 
 @given(st.dictionaries(_NAMES, _VALUES, max_size=4))
+@example({"_": "\x85"})
+@example({"a": "\u2028", "b": 1})
 def test_every_member_of_a_file_has_a_line(values: dict[str, Any]) -> None:
     """And it is one that its name stands in."""
     text = Imported("a test", values).toml()
-    known, lines = lines_of(text), text.splitlines()
+    known, lines = lines_of(text), text.split("\n")
 
     assert tomllib.loads(text) == values
     for name in values:

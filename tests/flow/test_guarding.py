@@ -469,6 +469,36 @@ async def test_what_goes_to_other_endpoints_is_looked_at_too(path: str, body: di
     assert (refused.status_code, error_of(refused)["param"]) == (400, "guardrails.output")
 
 
+@pytest.mark.parametrize("demanded", [True, False])
+async def test_what_is_counted_is_looked_at_as_well(demanded: bool) -> None:
+    """Whether the settings demand it or the caller asks: what was changed is estimated, the rest is asked upstream."""
+    up = Canned(b'{"input_tokens": 7}')
+    app = Gateway(
+        providers={"anthropic": {"app": up, "base_url": "http://a", "api_key": "a", "models": ["m"]}},
+        keys=["k"],
+        environ={},
+        guardrails=PII if demanded else {},
+    )
+    asking = {} if demanded else {"X-Guardrails": "pii"}
+    body = {"model": "anthropic/m", "messages": user(MAIL)}
+    async with app.client(api_key="k") as client:
+        got = await client.post("/v1/messages/count_tokens", json=body, headers=asking)
+
+    assert got.status_code == 200, got.text
+    assert up.asked == []
+    assert got.json()["input_tokens"] > 0
+
+
+async def test_a_count_that_is_blocked_is_refused() -> None:
+    """As the message itself would be."""
+    up = Canned(b'{"input_tokens": 7}')
+    app = house(up, guardrails={"input": [{"name": "pii", "action": "block"}]})
+    async with app.client(api_key="k") as client:
+        got = await client.post("/v1/messages/count_tokens", json={"model": "one/m", "messages": user(MAIL)})
+
+    assert (got.status_code, up.asked) == (400, [])
+
+
 async def test_a_form_is_looked_at_as_well() -> None:
     """Its prompt; what is said in a recording nobody reads here."""
     fake = FakeOpenAI()

@@ -213,14 +213,20 @@ def test_a_need_never_adds_a_target(place: Directory, question: Question, needs:
     assert set(keys(survey(replace(question, needs=needs), place, moment({})))) <= without
 
 
-@given(place=WORLDS, question=ASKED, vitals=VITALS, who=CALLERS, level=st.integers(0, 3))
+@given(place=WORLDS, question=ASKED, vitals=VITALS, who=CALLERS)
 def test_whoever_narrows_gets_nothing_that_the_wider_lacks(
-    place: Directory, question: Question, vitals: dict[str, Vitals], who: Caller, level: int
+    place: Directory, question: Question, vitals: dict[str, Vitals], who: Caller
 ) -> None:
-    """Fewer globs, a smaller scope: never another target."""
+    """Fewer globs, a smaller scope: never another target, but for one that only a need took from the wider.
+
+    What the request shows to need is let go where nobody is left who meets it, and a narrow view leaves fewer.
+    """
     wider = replace(question, caller=caller())
     narrower = replace(question, caller=who)
-    assert reachable(survey(narrower, place, moment(vitals))) <= reachable(survey(wider, place, moment(vitals)))
+    shown = replace(question.needs, tools=False, images=False, pdfs=False, audio=False, json_schema=False)
+    found = reachable(survey(wider, place, moment(vitals)))
+    without = reachable(survey(replace(wider, needs=shown), place, moment(vitals)))
+    assert reachable(survey(narrower, place, moment(vitals))) <= found | without
 
 
 @given(place=WORLDS, question=ASKED, vitals=VITALS, turn=st.integers(0, 9))
