@@ -1,42 +1,22 @@
-"""`Gateway`: the composition root, and the ASGI application that hosts mount.
+"""`Gateway`: the ASGI application that hosts mount, and all that they call of it.
 
 It needs no lifespan from its host: connections open with the first call in a loop and close
 with that loop. Several gateways live in one process; nothing is shared between them.
 
-What does not live here: how anything is done.
+What does not live here: what stands behind it (`standing.py`), which is loaded by the first gateway.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import random as random_module
-import secrets
-import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, overload
 
-from typing_extensions import Unpack
-
-from compatgw import assembly, renewing
-from compatgw import config as settings_module
-from compatgw.admin.reload import Reload
 from compatgw.client import BASE_URL, client, sync_client
-from compatgw.config import ConfigError
-from compatgw.flow.chores import Chores
-from compatgw.pages.door import Door
-from compatgw.state.base import StateError
-from compatgw.surfaces import chat
-from compatgw.surfaces.table import SURFACES
-from compatgw.version import __version__
-from compatgw.web.beside import Beside
-from compatgw.web.identify import Identify
-from compatgw.web.routes import Router
-from compatgw.web.site import Site
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -44,23 +24,17 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
     from openai import AsyncOpenAI, OpenAI
+    from typing_extensions import Unpack
 
-    from compatgw.assembly import Records
-    from compatgw.config import SecretSource
+    from compatgw.config import SecretSource, Settings
     from compatgw.guardrails.base import Function, Guardrail
     from compatgw.policy.access import Principal
     from compatgw.providers.prices import PriceSource
     from compatgw.telemetry.base import Ended
-    from compatgw.web.beside import Application
+    from compatgw.web.beside import Application, Beside
     from compatgw.web.identify import Authenticate
-    from compatgw.web.routes import Endpoint as BranchEndpoint
-    from compatgw.web.visit import Receive, Send
 
     Config = str | os.PathLike[str] | Mapping[str, object] | None
-
-_log = logging.getLogger("compatgw")
-# Seconds for what is still written down when all calls have ended: charges, records, callbacks of the host.
-_LAST_WORK = 15.0
 
 
 class Overrides(TypedDict, total=False):
@@ -146,142 +120,47 @@ class Gateway:
         environ: Mapping[str, str] | None = None,
         **settings: Unpack[Overrides],
     ) -> None:
-        self._env = env = os.environ if environ is None else environ
-        self._config, self._overrides = config, dict(settings)
-        self._secrets, self._authenticate = secret_source, authenticate
-        self.settings = self._read(config, self._overrides)
-        chat.validator()
-        self._means = means = assembly.Means(
+        # Loads all that a gateway is made of, which whoever only names it does not wait for.
+        from compatgw.standing import Standing
+
+        self._standing = Standing(
+            config,
+            settings,
+            authenticate=authenticate,
+            http_client=http_client,
             clock=clock,
             monotonic=monotonic,
+            random=random,
+            ids=ids,
             on_call=on_call,
-            guardrails=own_guardrails or {},
-            ids=ids or _ids(random),
-            random=(random or random_module.Random(secrets.randbits(256))).random,
+            own_guardrails=own_guardrails,
+            secret_source=secret_source,
             price_source=price_source,
+            environ=environ,
         )
-        house, records = assembly.house_of(self.settings, env, http_client, means)
-        self._records = records
-        self._house = house
-        identify = Identify(
-            assembly.witnesses_of(self.settings, records, house.upstream, authenticate, clock),
-            plans=assembly.plans_of(self.settings),
-            clock=clock,
-        )
-        if identify.closed:
-            _log.warning(
-                "This gateway has no keys: every model route answers 401. Configure keys=[...], pass authenticate=, "
-                "or open it to all with authenticate=compatgw.anonymous."
-            )
-        chores = None
-        if records is not None or house.counters.shared:
-            chores = Chores(house.ledger, house.health, self.settings.state, clock=clock)
-        self._site = Site(house, identify, __version__, chores)
-        self._router = Router(self._site, _branches(self.settings, records, self.reload))
-        self._renewing = threading.Lock()
-        self._retired: list[Identify] = []
 
-    def _read(self, config: Config, overrides: Mapping[str, Any]) -> settings_module.Settings:
-        found = settings_module.load(config, overrides, self._env, self._secrets)
-        for host, scope in found.hosts.items():
-            if scope not in found.scopes:
-                raise ConfigError(f"Setting 'hosts': '{host}' leads to '{scope}', which is not one of 'scopes'.")
-        return found
+    @property
+    def settings(self) -> Settings:
+        """The settings that hold now."""
+        return self._standing.settings
 
     @property
     def providers(self) -> tuple[str, ...]:
         """Names of the active providers."""
-        return tuple(self._house.keys)
+        return self._standing.providers
 
     @property
     def transport(self) -> str:
         """What carries calls to upstreams."""
-        return self._house.upstream.transport_name
-
-    # Frameworks write the types of these three each in their own way; a handler of any of them can hand its own on.
-    async def reload(self, config: Config = None, **settings: Unpack[Overrides]) -> None:
-        """Takes other settings without ending a call: those under way go on by the former ones.
-
-        Limits, upstreams' health, kept answers, connections and the ledger go on. What `renewing.FIXED` names cannot
-        change.
-
-        Args:
-            config: As of `Gateway`. Default: the file or mapping of before, read again.
-            settings: Keywords, each in the place of the one of that name.
-
-        Raises:
-            ConfigError: A setting is wrong, or cannot change while the gateway runs; then nothing was changed.
-        """
-        await asyncio.to_thread(self._renew, config, lambda before: {**before, **settings})
-
-    async def add_provider(self, name: str, members: Mapping[str, object]) -> None:
-        """Adds a provider, or puts another in its place; its models can be called at once.
-
-        Args:
-            members: As of `[providers.NAME]`.
-
-        Raises:
-            ConfigError: As `reload`.
-        """
-        await asyncio.to_thread(
-            self._renew,
-            None,
-            lambda before: renewing.with_provider(before, self.settings, self.providers, name, members),
-        )
-
-    async def remove_provider(self, name: str) -> None:
-        """Takes a provider away that a keyword or `add_provider` named; its calls under way go on.
-
-        Raises:
-            ConfigError: It was not named so, or as `reload`.
-        """
-        await asyncio.to_thread(self._renew, None, lambda before: renewing.without_provider(before, name))
-
-    async def add_model(self, name: str, target: str | Mapping[str, object]) -> None:
-        """Adds a name for a model, or gives it another meaning.
-
-        Args:
-            target: `provider/model`, or the members of `[models.NAME]`.
-
-        Raises:
-            ConfigError: As `reload`.
-        """
-        await asyncio.to_thread(
-            self._renew, None, lambda before: {**before, "models": {**(before.get("models") or {}), name: target}}
-        )
-
-    def _renew(self, config: Config, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        with self._renewing:
-            config, overrides = self._config if config is None else config, change(self._overrides)
-            settings = self._read(config, overrides)
-            house, records = renewing.renewed(self._house, self._records, settings, self._env, self._means)
-            former = self._site
-            same = self.settings.oidc == settings.oidc
-            witnesses = assembly.witnesses_of(
-                settings,
-                records,
-                house.upstream,
-                self._authenticate,
-                house.clock,
-                former.identify.tokens if same else None,
-            )
-            plans = assembly.plans_of(settings)
-            identify = Identify(witnesses, plans=plans, clock=house.clock, seal=former.identify.seal)
-            site = Site(house, identify, __version__, former.chores, before=former)
-            router = Router(site, _branches(settings, records, self.reload))
-            # From here on nothing fails. A request takes the router first, and all else from its site.
-            if not same:
-                self._retired.append(former.identify)
-            self._config, self._overrides, self.settings = config, overrides, settings
-            self._house, self._records, self._site, self._router = house, records, site, router
+        return self._standing.house.upstream.transport_name
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """The ASGI application."""
         kind = scope["type"]
         if kind == "http":
-            await self._router(scope, receive, send)
+            await self._standing.router(scope, receive, send)
         elif kind == "lifespan":
-            await self._lifespan(receive, send)
+            await self._standing.lifespan(receive, send)
         elif kind == "websocket":
             await receive()
             await send({"type": "websocket.close", "code": 1000, "reason": "There are no websockets here."})
@@ -297,30 +176,52 @@ class Gateway:
         Raises:
             ValueError: `path` is none.
         """
-        return Beside(self, host, path, opened=self._start, closed=self._stop)
+        return self._standing.beside(self, host, path)
 
-    async def _start(self) -> None:
-        await self.open()
-        self._site.sign.open = True
+    async def reload(self, config: Config = None, **settings: Unpack[Overrides]) -> None:
+        """Takes other settings without ending a call: those under way go on by the former ones.
 
-    async def _stop(self) -> None:
-        self._site.close()
-        await self.aclose()
+        Limits, upstreams' health, kept answers, connections and the ledger go on. What `renewing.FIXED` names cannot
+        change.
 
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while True:
-            message = await receive()
-            if message["type"] == "lifespan.startup":
-                try:
-                    await self._start()
-                except StateError as error:
-                    await send({"type": "lifespan.startup.failed", "message": f"compatgw: {error}"})
-                    return
-                await send({"type": "lifespan.startup.complete"})
-            else:
-                await self._stop()
-                await send({"type": "lifespan.shutdown.complete"})
-                return
+        Args:
+            config: As of `Gateway`. Default: the file or mapping of before, read again.
+            settings: Keywords, each in the place of the one of that name.
+
+        Raises:
+            ConfigError: A setting is wrong, or cannot change while the gateway runs; then nothing was changed.
+        """
+        await self._standing.reload(config, **settings)
+
+    async def add_provider(self, name: str, members: Mapping[str, object]) -> None:
+        """Adds a provider, or puts another in its place; its models can be called at once.
+
+        Args:
+            members: As of `[providers.NAME]`.
+
+        Raises:
+            ConfigError: As `reload`.
+        """
+        await self._standing.add_provider(name, members)
+
+    async def remove_provider(self, name: str) -> None:
+        """Takes a provider away that a keyword or `add_provider` named; its calls under way go on.
+
+        Raises:
+            ConfigError: It was not named so, or as `reload`.
+        """
+        await self._standing.remove_provider(name)
+
+    async def add_model(self, name: str, target: str | Mapping[str, object]) -> None:
+        """Adds a name for a model, or gives it another meaning.
+
+        Args:
+            target: `provider/model`, or the members of `[models.NAME]`.
+
+        Raises:
+            ConfigError: As `reload`.
+        """
+        await self._standing.add_model(name, target)
 
     async def open(self) -> None:
         """Does what the first calls would have to: loads every surface, and connects to the ledger, if there is one.
@@ -330,9 +231,7 @@ class Gateway:
         Raises:
             compatgw.StateError: It cannot be reached, or its schema is not the one of this version.
         """
-        list(SURFACES.values())  # by being asked for
-        if self._house.ledger is not None:
-            await self._house.ledger.open()
+        await self._standing.open()
 
     async def aclose(self) -> None:
         """Ends the calls of the running loop, finishes what they have left to do, and closes its connections.
@@ -340,22 +239,7 @@ class Gateway:
         Calls have `shutdown_grace` seconds for their own end; whoever is left then is told so. Idempotent; a later
         call opens everything anew.
         """
-        house = self._house
-        await self._site.visits.aclose()
-        if (background := house.background.made) is not None:
-            await background.aclose(self.settings.shutdown_grace)
-        await house.answers.aclose()
-        await house.streams.aclose()
-        await house.tasks.aclose(_LAST_WORK)
-        if self._site.chores is not None:
-            await self._site.chores.aclose()
-        if house.ledger is not None:
-            await house.ledger.aclose()
-        await house.counters.aclose()
-        for identify in (*self._retired, self._site.identify):
-            await identify.aclose()
-        await house.upstream.aclose()
-        house.getter.close()
+        await self._standing.aclose()
 
     @asynccontextmanager
     async def lifespan(self, app: object = None) -> AsyncGenerator[None, None]:
@@ -370,11 +254,11 @@ class Gateway:
         Raises:
             compatgw.StateError: As `open`.
         """
-        await self._start()
+        await self._standing.begin()
         try:
             yield
         finally:
-            await self._stop()
+            await self._standing.end()
 
     async def __aenter__(self) -> Gateway:
         await self.open()
@@ -474,7 +358,7 @@ class Gateway:
             return {}
         if api_key is not None:
             raise ValueError("Give a client an api_key or a principal, not both: a principal needs no key.")
-        return self._site.identify.vouch(principal)
+        return self._standing.site.identify.vouch(principal)
 
 
 def _library_of(openai: str) -> Literal["httpx", "httpx2"]:
@@ -500,60 +384,6 @@ def from_config() -> Gateway:
     named = os.environ.get("COMPATGW_CONFIG")
     if named is not None:
         return Gateway(named)
-    return Gateway(settings_module.FILE if Path(settings_module.FILE).is_file() else None)
+    from compatgw.config import FILE
 
-
-def _ids(random: random_module.Random | None) -> Callable[[], str]:
-    if random is not None:
-        return lambda: f"{random.getrandbits(96):024x}"
-    # One seed from the system, not a system call each; a server that forks must not give two processes the same.
-    source, process = random_module.Random(secrets.randbits(256)), os.getpid()
-
-    def new() -> str:
-        nonlocal source, process
-        if os.getpid() != process:
-            source, process = random_module.Random(secrets.randbits(256)), os.getpid()
-        return f"{source.getrandbits(96):024x}"
-
-    return new
-
-
-def _branches(
-    settings: settings_module.Settings, records: Records | None, reload: Callable[[], Awaitable[None]]
-) -> dict[str, BranchEndpoint]:
-    """What stands beside the API, by path; of the pages, nothing is loaded before somebody asks for one."""
-    branches: dict[str, BranchEndpoint] = {
-        "/openapi.json": Door(_openapi),
-        "/assets": Door(_assets),
-        "/api/admin/reload": Reload(reload),
-    }
-    if settings.docs.enabled:
-        branches["/docs"] = Door(_docs)
-    if records is not None:
-        branches["/api/admin"] = _admin(records)
-    return branches
-
-
-def _openapi() -> BranchEndpoint:
-    from compatgw.openapi.endpoint import answer
-
-    return answer
-
-
-def _assets() -> BranchEndpoint:
-    from compatgw.pages.static import answer
-
-    return answer
-
-
-def _docs() -> BranchEndpoint:
-    from compatgw.pages.public import answer
-
-    return answer
-
-
-def _admin(records: Records) -> BranchEndpoint:
-    # What it needs to read and write documents is only for gateways that have a ledger.
-    from compatgw.admin.api import AdminApi
-
-    return AdminApi(records.office, records.ledger)
+    return Gateway(FILE if Path(FILE).is_file() else None)

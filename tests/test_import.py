@@ -5,8 +5,6 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-
 import compatgw
 
 HEAVY = ("httpx", "httpx2", "aiohttp", "genai_prices", "sqlalchemy", "uvicorn", "starlette", "anyio", "openai")
@@ -17,6 +15,14 @@ def test_importing_the_package_brings_no_http_library_and_no_server() -> None:
     code = f"import sys; from compatgw import Gateway; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_name_alone_loads_no_library_at_all() -> None:
+    """Nor the larger part of the house: both come with the first gateway."""
+    found = loaded("from compatgw import Gateway")
+    strange = {name.partition(".")[0] for name in found} - sys.stdlib_module_names - {"compatgw"}
+    assert {name for name in strange if not name.startswith("_sysconfigdata")} == set()
+    assert not {name for name in found if name.startswith(("compatgw.flow", "compatgw.web", "compatgw.config"))}
 
 
 THIRD_PARTY = {
@@ -43,10 +49,10 @@ def loaded(code: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("code", ["", "Gateway(environ={}, keys=['k'], providers={'openai': {'api_key': 'k'}})"])
-def test_what_the_gateway_loads_of_others_is_known(code: str) -> None:
-    """Neither the name nor a gateway brings anything else before the first call."""
-    tops = {name.partition(".")[0] for name in loaded(f"from compatgw import Gateway; {code}")}
+def test_what_the_gateway_loads_of_others_is_known() -> None:
+    """It brings nothing else before its first call."""
+    code = "from compatgw import Gateway; Gateway(environ={}, keys=['k'], providers={'openai': {'api_key': 'k'}})"
+    tops = {name.partition(".")[0] for name in loaded(code)}
     strange = {name for name in tops - sys.stdlib_module_names - {"compatgw"} if not name.startswith("_sysconfigdata")}
     assert strange == THIRD_PARTY
 

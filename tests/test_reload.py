@@ -119,7 +119,7 @@ async def test_kept_answers_and_what_is_known_of_upstreams_go_on() -> None:
             body = ask(model="up/m", temperature=0)
             assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
             await gateway.reload({**config, "max_body": 2048})
-    (seen,) = gateway._house.health
+    (seen,) = gateway._standing.house.health
 
     assert len(upstream.asked) == 1
     assert seen.calls == 1

@@ -36,7 +36,7 @@ class Desk:
     @property
     def office(self) -> Office:
         """The office of the gateway."""
-        records = self.gateway._records
+        records = self.gateway._standing.records
         assert records is not None
         return records.office
 

@@ -337,7 +337,7 @@ async def test_calls_of_another_process_have_it_within_seconds(
     url, model = empty_ledger("sqlite"), upstream()
     here = open_desk(url)
     there = open_desk(url, providers={"openai": {"app": model, "api_key": "x"}})
-    records = there.gateway._records
+    records = there.gateway._standing.records
     assert records is not None
     steady = {"now": 0.0}
     records.watch._monotonic = lambda: steady["now"]

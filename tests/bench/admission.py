@@ -47,7 +47,7 @@ async def _nothing(*_: object) -> Any:
 async def _gateway(folder: str, counters: str | None) -> AsyncIterator[tuple[Gateway, str]]:
     state = {"ledger": f"sqlite:///{folder}/bench.db", **({"counters": counters} if counters else {})}
     app = Gateway(providers={"up": {"app": _nothing, "base_url": "http://up/v1", "auth": "none"}}, state=state)
-    records = app._records
+    records = app._standing.records
     assert records is not None
     limits: Any = {"requests": 1_000_000_000, "tokens": 1_000_000_000, "concurrency": 1_000_000}
     await records.office.put_plan("wide", **limits, by="bench")
@@ -69,7 +69,7 @@ class _Bench:
 
     def __init__(self, app: Gateway, key: str) -> None:
         self._app = app
-        self._house = app._house
+        self._house = app._standing.house
         self._parsed = chat.parse(_BODY)
         headers = [(b"host", b"x"), (b"authorization", b"Bearer " + key.encode())]
         scope = {"type": "http", "method": "POST", "path": "/v1/chat/completions", "headers": headers}
@@ -78,8 +78,8 @@ class _Bench:
     async def call(self) -> None:
         """Recognises, lets in, and settles."""
         house, visit = self._house, self._visit
-        caller = await self._app._site.identify(visit)
-        call = call_of(self._app._site, visit, chat.CHAT, self._parsed, caller, house.monotonic())
+        caller = await self._app._standing.site.identify(visit)
+        call = call_of(self._app._standing.site, visit, chat.CHAT, self._parsed, caller, house.monotonic())
         await admit(call, house)
         call.usage, call.complete = _USAGE, True
         await settle(call, house)

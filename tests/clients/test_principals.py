@@ -109,7 +109,7 @@ async def test_no_header_makes_a_principal(headers: dict[str, str], serve: Calla
 async def test_a_scope_that_others_have_made_makes_no_principal() -> None:
     """Only what this very gateway has vouched for counts: not a name, not a principal, not another gateway's word."""
     app, other = gateway(Canned(completion()), keys=[]), gateway(Canned(completion()), keys=[])
-    [(member, vouched)] = other._site.identify.vouch(JOB).items()
+    [(member, vouched)] = other._standing.site.identify.vouch(JOB).items()
 
     for value in (JOB, "nightly", {"principal": JOB}, vouched, None):
 

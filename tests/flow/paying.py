@@ -85,7 +85,7 @@ def shop(upstream: Any, url: str, clock: Callable[[], float], **settings: Any) -
         **settings,
     }
     app = Gateway(state=state, **given)
-    records = app._records
+    records = app._standing.records
     assert records is not None
     # What proving a key costs is looked at elsewhere.
     records.verifier._hasher = CHEAP

@@ -56,4 +56,4 @@ def over(server: FakeLangfuse, upstream: Any, clock: Clock, **own: Any) -> Gatew
 async def renewed(app: Gateway, body: Mapping[str, Any]) -> None:
     """One call, and the end of all that goes on behind it."""
     await send(app, body)
-    await app._house.tasks.aclose()
+    await app._standing.house.tasks.aclose()

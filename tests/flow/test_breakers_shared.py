@@ -34,7 +34,7 @@ async def pair(redis_url: str, clock: Clock) -> AsyncIterator[Pair]:
     async def make(url: str = redis_url, **upstreams: Any) -> tuple[Gateway, Gateway]:
         for _ in range(2):
             opened.append(several(upstreams, state={"counters": url}, clock=clock, breaker=RULES))
-            await opened[-1]._house.health.exchange()
+            await opened[-1]._standing.house.health.exchange()
         return opened[-2], opened[-1]
 
     yield make
@@ -45,7 +45,7 @@ async def pair(redis_url: str, clock: Clock) -> AsyncIterator[Pair]:
 async def told(*gateways: Gateway) -> None:
     """Each tells what it has to tell, and then hears all others."""
     for each in (*gateways, *gateways):
-        await each._house.health.exchange()
+        await each._standing.house.health.exchange()
 
 
 async def seen(app: Gateway) -> dict[str, Any]:
@@ -91,8 +91,8 @@ async def test_the_chores_carry_it_from_one_to_the_other(pair: Pair) -> None:
     up = Turns(Canned(BUSY, 500))
     one, two = await pair(one=up)
     for each in (one, two):
-        assert each._site.chores is not None
-        each._site.chores._often = 0.01
+        assert each._standing.site.chores is not None
+        each._standing.site.chores._often = 0.01
     async with two.client(api_key="k") as client:
         await client.get("/v1/models")
     await break_(one)
@@ -270,12 +270,12 @@ async def test_without_redis_each_goes_on_alone_and_tells_the_rest_later(
     one, two = await pair(url=f"unix://{tmp_path / 'door.sock'}", one=up)
     for each in (one, two):
         # Asked again at once, not in a second.
-        monkeypatch.setattr(each._house.counters, "_again", 0.0)
+        monkeypatch.setattr(each._standing.house.counters, "_again", 0.0)
     await door.down()
     await break_(one)
     for each in (one, two):
         try:
-            await each._house.health.exchange()
+            await each._standing.house.health.exchange()
         except CountersLost:
             continue
     own, other = await post(one), await post(two)
@@ -332,7 +332,7 @@ async def test_a_word_of_another_version_is_passed_over(pair: Pair, word: str) -
     """It stops nobody from hearing what comes after it."""
     up = Turns(good())
     one, two = await pair(one=up, two=Turns(Canned(BUSY, 500)))
-    await one._house.counters.announce(word)
+    await one._standing.house.counters.announce(word)
     for _ in range(3):
         await post(one, model="two/m")
     await told(one, two)
@@ -359,13 +359,13 @@ async def test_a_model_may_be_called_anything(pair: Pair) -> None:
 
 def sizes(app: Gateway) -> tuple[int, int]:
     """Of what is remembered."""
-    own = app._house.health
+    own = app._standing.house.health
     return len(own._seen), len(own._vitals)
 
 
 async def test_names_without_end_fill_no_memory() -> None:
     """Where a provider takes any name, callers can make up as many as they like: 5,000 are remembered."""
-    own = several({"one": good()})._house.health
+    own = several({"one": good()})._standing.house.health
     for number in range(12_000):
         own.began(f"one/{number}")
         own.answered(f"one/{number}", 0.1)
@@ -386,7 +386,7 @@ async def test_names_without_end_over_http_fill_no_memory_either(monkeypatch: py
                 await client.post(CHAT, json={**body, **members})
 
     assert sizes(app) == (20, 20)
-    assert len(app._house.health._turns) <= 20
+    assert len(app._standing.house.health._turns) <= 20
 
 
 async def test_what_is_in_use_is_not_forgotten_for_names_that_come_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -407,7 +407,7 @@ async def test_what_others_tell_fills_no_memory(pair: Pair, monkeypatch: pytest.
     monkeypatch.setattr(health, "_REMEMBERED", 20)
     one, two = await pair(one=good())
     for number in range(60):
-        await one._house.counters.announce(f"breaker {coded(breaker.dumps(OPEN))} one/{number}")
+        await one._standing.house.counters.announce(f"breaker {coded(breaker.dumps(OPEN))} one/{number}")
     await told(one, two)
 
     assert sizes(two) == (20, 20)
@@ -421,7 +421,7 @@ async def test_a_process_that_begins_later_hears_of_what_is_open(redis_url: str,
     await told(one)
     late = several({"one": bad}, state={"counters": redis_url}, clock=clock, breaker=RULES)
     try:
-        await late._house.health.exchange()
+        await late._standing.house.health.exchange()
         clock.now += 11
         await told(one, late)
         asked = len(bad.asked)

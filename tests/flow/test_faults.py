@@ -278,7 +278,7 @@ async def test_a_key_that_is_known_goes_on_while_postgresql_is_away_and_an_unkno
     url, door = postgres_door
     one = shop(Canned(completion()), url, clock)
     impatient(one, busy=0.2, patience=0.2)
-    records = one.app._records
+    records = one.app._standing.records
     assert records is not None
     records.verifier._watch._monotonic = records.verifier._monotonic = clock
     known, unknown = await one.key(), await one.key()
@@ -303,7 +303,7 @@ async def test_without_redis_limits_are_this_process_own_and_status_says_so(
     """`on_counters_loss = "local"`: calls go on, limited here; when it is back its numbers count again."""
     url, door = redis_door
     one = open_sqlite_shop(Canned(completion()), state={"counters": url})
-    one.app._house.counters._monotonic = clock  # type: ignore[attr-defined]
+    one.app._standing.house.counters._monotonic = clock  # type: ignore[attr-defined]
     key = await one.key(requests=2)
     before = await one.post(key)
     await door.down()
@@ -327,7 +327,7 @@ async def test_without_redis_calls_are_refused_where_the_operator_wants_that(
     url, door = redis_door
     up = Canned(completion())
     one = open_sqlite_shop(up, state={"counters": url, "on_counters_loss": "refuse"})
-    one.app._house.counters._monotonic = clock  # type: ignore[attr-defined]
+    one.app._standing.house.counters._monotonic = clock  # type: ignore[attr-defined]
     limited, free = await one.key(wallet="10", requests=10), await one.key()
     await door.down()
     refused, allowed = await one.post(limited), await one.post(free)

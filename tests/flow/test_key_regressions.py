@@ -78,7 +78,7 @@ async def test_litellm_15799_geminis_key_is_in_a_header_and_in_nothing_that_is_t
             for stream in (False, True):
                 got = await one.post(key, model="gemini/gemini-2.5-flash", stream=stream)
                 told += [got.text, str(got.headers)]
-            told += [repr(await one.rows()), repr(one.app._house)]
+            told += [repr(await one.rows()), repr(one.app._standing.house)]
 
     assert len(seen) == 2
     for path, query, headers in seen:
@@ -115,7 +115,7 @@ async def test_litellm_35535_what_is_revoked_on_one_node_is_refused_on_the_other
     far = Between(up)
     here, there = open_shop(up), open_shop(far)
     for one in (here, there):
-        records = one.app._records
+        records = one.app._standing.records
         assert records is not None
         records.verifier._watch._monotonic = records.verifier._monotonic = clock
     first, second = await here.key(), await here.key()

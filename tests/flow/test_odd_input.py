@@ -181,7 +181,7 @@ async def test_the_dearest_price_there_can_be_is_reckoned_with_exactly(open_sqli
 async def test_any_key_is_401_and_proves_nothing(open_sqlite_shop: Open, header: str) -> None:
     """Whatever bytes it is made of; no proof is made, the answer does not grow with it, and nothing is written."""
     one = open_sqlite_shop(Canned(completion()))
-    records = one.app._records
+    records = one.app._standing.records
     assert records is not None
     for key in _KEYS:
         sent = ("Bearer " + key if header == "authorization" else key).encode("latin-1")

@@ -168,8 +168,8 @@ async def test_optimise_speed_goes_by_what_was_seen_where_nothing_is_written() -
     """Of two that nobody rates the one that answered sooner of late."""
     world = World("cerebras", "novita")
     for key, latency in ((AT_CEREBRAS, 2.0), (AT_NOVITA, 0.1)):
-        world.app._house.health.began(key)
-        world.app._house.health.answered(key, latency)
+        world.app._standing.house.health.began(key)
+        world.app._standing.house.health.answered(key, latency)
     plain = await post(world.app, model=LLAMA)
     got = await post(world.app, model=LLAMA, gateway={"optimise": "speed"})
 
@@ -193,8 +193,8 @@ async def test_the_one_that_answers_sooner_gets_more() -> None:
     """Least latency over whole calls: what was slow a moment ago loses every pair that it is drawn into."""
     world = World("groq", "cerebras", random=random.Random(5))
     for key, latency in ((AT_GROQ, 3.0), (AT_CEREBRAS, 0.05)):
-        world.app._house.health.began(key)
-        world.app._house.health.answered(key, latency)
+        world.app._standing.house.health.began(key)
+        world.app._standing.house.health.answered(key, latency)
     got = [
         (await post(world.app, model=LLAMA, load_balance={"strategy": "least-latency"})).headers["x-provider"]
         for _ in range(20)
@@ -295,7 +295,9 @@ def test_weights_are_the_shares_of_ten_thousand_calls() -> None:
     weights = {AT_GROQ: 5.0, AT_CEREBRAS: 3.0, AT_NOVITA: 2.0}
     asked = question(app, load_balance=shares(*weights.items()))
     picks = [
-        tuple(route.key for route in plan(asked, app._house.directory, app._house.health.live()).targets)
+        tuple(
+            route.key for route in plan(asked, app._standing.house.directory, app._standing.house.health.live()).targets
+        )
         for _ in range(10_000)
     ]
     first = Counter(pick[0] for pick in picks)
@@ -320,7 +322,10 @@ def test_targets_that_nothing_is_known_of_are_drawn_alike() -> None:
     app = World(random=random.Random(1)).app
     models = shares((AT_GROQ, 1), (AT_CEREBRAS, 1), (AT_NOVITA, 1), strategy="least-latency")
     asked = question(app, load_balance=models)
-    first = Counter(plan(asked, app._house.directory, app._house.health.live()).targets[0].key for _ in range(10_000))
+    first = Counter(
+        plan(asked, app._standing.house.directory, app._standing.house.health.live()).targets[0].key
+        for _ in range(10_000)
+    )
 
     assert chi_square(first, dict.fromkeys((AT_GROQ, AT_CEREBRAS, AT_NOVITA), 10_000 / 3)) < 13.8
 

@@ -133,7 +133,7 @@ async def test_another_node_learns_of_it_within_seconds(open_shop: Open, clock: 
     """Stored, replaced, removed and allowed to fall back: each there 5 s later, for keys and for principals."""
     up = Canned(completion())
     here, there = open_shop(up), open_shop(up, keys=[{"key": "of-settings", "name": "s", "team": "t1"}])
-    records = there.app._records
+    records = there.app._standing.records
     assert records is not None
     records.verifier._watch._monotonic = records.verifier._monotonic = clock
     key = await here.key()
@@ -384,7 +384,7 @@ async def test_it_shows_nowhere(open_sqlite_shop: Open, caplog: pytest.LogCaptur
                 told += [got.text, str(got.headers)]
             account = await one.ledger.account("t1")
             assert account is not None
-            house = one.app._house
+            house = one.app._standing.house
             endpoint = house.own_keys.endpoint(account, house.keys.first("up"))
             assert endpoint is not None
             assert endpoint.secret == OWN

@@ -279,7 +279,7 @@ async def test_a_host_that_does_not_answer_is_not_waited_for_for_ever() -> None:
         return Principal(name="ann")
 
     app = gateway(Canned(completion()), keys=[], authenticate=hangs)
-    app._site.identify._host_patience = 0.02
+    app._standing.site.identify._host_patience = 0.02
     slow = await asyncio.wait_for(post(app), 5)
     next_one = await post(app)
 
@@ -412,7 +412,7 @@ async def test_a_remembered_team_outlives_a_ledger_that_is_away_for_a_moment(
         return Principal(name="ann", team=teams[-1])
 
     one = open_sqlite_shop(Canned(completion()), authenticate=of_now)
-    records = one.app._records
+    records = one.app._standing.records
     assert records is not None
     watch = records.verifier._watch
     watch._monotonic = clock
@@ -458,7 +458,7 @@ async def test_a_client_that_leaves_a_slow_host_leaves_nothing(caplog: pytest.Lo
         await asyncio.wait_for(ended.wait(), 5)
 
     assert request.cancelled()
-    assert app._site.capacity.in_flight == 0
+    assert app._standing.site.capacity.in_flight == 0
     assert caplog.text == ""
     await app.aclose()
 

@@ -289,7 +289,7 @@ async def test_a_stream_whose_client_left_is_ended_or_read_to_its_end(drain: int
             gate.set() if drain else None
     await asyncio.wait_for(up.ended.wait(), 5)
     gate.set()
-    (seen,) = app._house.health
+    (seen,) = app._standing.house.health
 
     # What was left in the middle says nothing of its upstream.
     assert (seen.calls, seen.errors, seen.vitals.in_flight) == (1 if drain else 0, 0, 0)

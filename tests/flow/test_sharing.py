@@ -40,7 +40,7 @@ def upstream(stream: bool, kind: type[Canned] = Canned) -> Any:
 
 async def boarded(one: Shop, stream: bool, count: int) -> None:
     """Waits until so many callers wait for one flight."""
-    flights = one.app._house.streams if stream else one.app._house.answers
+    flights = one.app._standing.house.streams if stream else one.app._standing.house.answers
     while sum(len(flight.readers) for flight in flights._flights.values()) < count:  # noqa: ASYNC110 - no event tells
         await asyncio.sleep(0)
 

@@ -170,7 +170,7 @@ class Everything(Observer):
 def overheard(app: Gateway) -> Everything:
     """Has such an observer watch the calls of `app`."""
     found = Everything()
-    object.__setattr__(app._house, "observers", (found,))
+    object.__setattr__(app._standing.house, "observers", (found,))
     return found
 
 
@@ -228,7 +228,7 @@ async def test_an_observer_that_raises_everywhere_hurts_nobody(caplog: pytest.Lo
             return broken
 
     app = several({"one": streamed()})
-    object.__setattr__(app._house, "observers", (Broken(),))
+    object.__setattr__(app._standing.house, "observers", (Broken(),))
     with caplog.at_level(logging.ERROR, "compatgw"):
         got = await post(app, stream=True)
 

@@ -117,7 +117,7 @@ class Wall:
 
     async def open(self) -> None:
         """Makes the team and its key."""
-        records = self.app._records
+        records = self.app._standing.records
         assert records is not None
         records.verifier._hasher, records.office._hash = CHEAP, CHEAP.hash
         office: Any = records.office
@@ -201,7 +201,7 @@ class Wall:
 
     async def wrong_in_the_books(self) -> list[str]:
         """Closes the gateway; what its ledger has other than one settlement for each call."""
-        records = self.app._records
+        records = self.app._standing.records
         assert records is not None
         await self.app.aclose()
         rows = await _all(records.ledger, UsageRow)

@@ -27,7 +27,7 @@ def test_a_loop_for_each_request_is_served(transport: Literal["aiohttp", "httpx"
     client = TestClient(Starlette(routes=[Mount("/ai", app)]))
     for _ in range(3):
         assert client.post("/ai/v1/chat/completions", json=ask(), headers=KEY).status_code == 200
-    assert list(app._house.upstream._transports) == []
+    assert list(app._standing.house.upstream._transports) == []
     gc.collect()
 
 
@@ -85,7 +85,7 @@ async def test_whatever_happens_no_task_and_no_slot_is_left() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
-    assert app._site.capacity.in_flight == 0
+    assert app._standing.site.capacity.in_flight == 0
 
 
 def test_the_hosts_own_client_carries_every_call(serve: Callable[..., str]) -> None:

@@ -270,9 +270,9 @@ class _Place:
 
     def in_flight(self) -> int:
         """Calls that the gateway believes to be under way: by its door, its upstreams' health, and what is shared."""
-        house = self.app._house
+        house = self.app._standing.house
         upstream = sum(seen.vitals.in_flight for seen in house.health)
-        return self.app._site.capacity.in_flight + upstream + len(house.streams) + len(house.answers)
+        return self.app._standing.site.capacity.in_flight + upstream + len(house.streams) + len(house.answers)
 
 
 def _in_process(name: str = "in process", **settings: Any) -> _Place:
@@ -390,7 +390,7 @@ def _claim_weights(verdict: Verdict, weights: list[Weight]) -> None:
 
 
 async def _claim_settled(verdict: Verdict, paying: Wall, count: Count) -> None:
-    records = paying.app._records
+    records = paying.app._standing.records
     assert records is not None
     await paying.app.aclose()
     rows: list[UsageRow] = []

@@ -24,7 +24,7 @@ def main() -> None:
     port, file = int(sys.argv[1]), Path(sys.argv[2])
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
     gateway = Gateway(environ={}, **orjson.loads(file.read_bytes()))
-    ledger = gateway._house.ledger
+    ledger = gateway._standing.house.ledger
     if isinstance(ledger, SqlLedger):
         file.with_suffix(".owner").write_text(ledger.owner)
     uvicorn.run(

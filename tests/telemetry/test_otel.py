@@ -322,7 +322,7 @@ from tests.flow.upstreams import good, post, several
 async def main():
     up = good()
     app = several({"one": up}, telemetry={"otel": "auto"})
-    observer = app._house.observers[0]
+    observer = app._standing.house.observers[0]
     begin, tokens = observer.began, []
     observer.began = lambda call: tokens.append(begin(call)) or tokens[-1]
     await post(app, {"traceparent": PARENT})
@@ -361,7 +361,7 @@ async def test_without_an_sdk_nothing_is_recorded_and_the_trace_goes_on() -> Non
     up = good()
     app = several({"one": up}, telemetry=OTEL)
     silent = OpenTelemetry(version="1", models=Models(), tracers=trace.NoOpTracerProvider())
-    object.__setattr__(app._house, "observers", (silent,))
+    object.__setattr__(app._standing.house, "observers", (silent,))
     await post(app, {"traceparent": PARENT})
 
     assert up.seen[0][b"traceparent"] == PARENT.encode()

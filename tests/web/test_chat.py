@@ -420,7 +420,7 @@ async def test_a_client_that_leaves_while_waiting_ends_the_call_upstream() -> No
     left.set()
     await task
     assert up.ended.is_set()
-    assert app._site.capacity.in_flight == 0
+    assert app._standing.site.capacity.in_flight == 0
 
 
 async def test_a_client_that_does_not_read_is_let_go() -> None:

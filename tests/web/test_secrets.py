@@ -30,6 +30,6 @@ async def test_the_providers_key_never_shows(up: Canned, stream: bool, caplog: p
             body = orjson.dumps(ask(stream=stream))
             headers = {**KEY, "content-type": "application/json"}
             got = await client.post("/v1/chat/completions", content=body, headers=headers)
-    shown = got.text + repr(got.headers) + caplog.text + repr(app) + repr(app.settings) + repr(app._house)
+    shown = got.text + repr(got.headers) + caplog.text + repr(app) + repr(app.settings) + repr(app._standing.house)
     assert SECRET not in shown
     assert b"k" in up.seen[0][b"authorization"]
