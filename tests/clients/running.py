@@ -29,14 +29,17 @@ class Client(NamedTuple):
         program: Its file in `programs/`.
         module: What has to be installed for it.
         told: How many surfaces over upstreams it tells of.
+        binary: `module` is no module, but a program of the machine.
     """
 
     program: str
     module: str
     told: int
+    binary: bool = False
 
 
 CLIENTS: dict[str, Client] = {
+    "curl": Client("with_curl.py", "curl", 23, binary=True),
     "instructor": Client("with_instructor.py", "instructor", 24),
     "langchain": Client("with_langchain.py", "langchain_openai", 51),
     "langchain-anthropic": Client("with_langchain_anthropic.py", "langchain_anthropic", 24),
@@ -45,6 +48,7 @@ CLIENTS: dict[str, Client] = {
     "llama-index": Client("with_llama_index.py", "llama_index", 27),
     "llm": Client("with_llm.py", "llm", 16),
     "openai-agents": Client("with_agents.py", "agents", 40),
+    "openai": Client("with_openai.py", "openai", 51),
     "openai-node": Client("with_openai.mjs", "openai", 54),
     "pydantic-ai": Client("with_pydantic_ai.py", "pydantic_ai", 48),
     "vercel-ai": Client("with_ai.mjs", "ai", 105),
@@ -62,7 +66,9 @@ def command(client: Client, folder: Path) -> list[str] | None:
             shutil.copy(source, folder)
         (folder / "node_modules").symlink_to(modules)
         return [node, str(folder / client.program)]
-    if importlib.util.find_spec(client.module) is not None:
+    if client.binary and shutil.which(client.module) is None:
+        return None
+    if client.binary or importlib.util.find_spec(client.module) is not None:
         return [sys.executable, str(PROGRAMS / client.program)]
     for name in PYTHONS:
         if any((ENVIRONMENTS / name).glob(f"lib/python*/site-packages/{client.module}")):

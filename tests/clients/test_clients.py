@@ -1,9 +1,11 @@
-"""Other people's clients against a gateway on a real port: every surface they use, over four upstream protocols."""
+"""Other people's clients against a gateway that is mounted in a host on a real port: every surface they use, over four upstream protocols."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from compatgw_testing.harness import KEY
 from tests.clients.judging import wrong
@@ -22,7 +24,8 @@ def test_a_client_works(
     if run is None:
         pytest.skip(f"{name} is not installed; `scripts/clients install` does it")
 
-    lines, said = told(run, tmp_path, serve(world()), KEY)
+    host = Starlette(routes=[Mount("/ai", world())])
+    lines, said = told(run, tmp_path, f"{serve(host)}/ai", KEY)
 
     faults = [f"{line['surface']} over {line['upstream']}: {fault}" for line in lines if (fault := wrong(line))]
     record_property("cells", (name, len(lines) - len(faults), client.told))
