@@ -33,6 +33,8 @@ def fakes(monkeypatch: pytest.MonkeyPatch, server: FakeServer) -> Iterator[dict[
 
     Before it the environment leads elsewhere, with real-looking keys and through a proxy.
     """
+    # Cohere's clients keep the address that they find at their import, which is by their first mention.
+    cohere.ClientV2, cohere.Client  # noqa: B018 - imports them
     for name in ("OPENAI_ORG_ID", "ANTHROPIC_AUTH_TOKEN", "OPENAI_PROJECT_ID", "AWS_BEARER_TOKEN_BEDROCK"):
         monkeypatch.setenv(name, "real")
     for name in ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"):
