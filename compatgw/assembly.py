@@ -27,6 +27,7 @@ from compatgw.flow.guarding import Policy
 from compatgw.flow.health import Health
 from compatgw.flow.idempotency import Idempotency
 from compatgw.flow.later import Later
+from compatgw.flow.news import News
 from compatgw.flow.prompts import Configured, Prompts, Recorded
 from compatgw.flow.single import Flights
 from compatgw.flow.tasks import Tasks
@@ -36,14 +37,12 @@ from compatgw.flow.watching import Callback
 from compatgw.guardrails.base import Own
 from compatgw.policy import breaker, fetching, retry
 from compatgw.policy.access import ADMIN, SCOPES, Principal
-from compatgw.policy.directory import Deployment, Directory, OwnModel
 from compatgw.policy.limits import PLANS
 from compatgw.policy.plan import sole
-from compatgw.providers import address, catalogue, prices
+from compatgw.providers import address, prices
 from compatgw.providers.prices import Prices
-from compatgw.providers.table import PROVIDERS
-from compatgw.reaching import deployments_of
-from compatgw.sections import KeySettings
+from compatgw.reaching import deployments_of, directory_of
+from compatgw.sections import KeySettings, ModelSettings
 from compatgw.state.base import BadRecord, Plan, Price, StateError
 from compatgw.state.memory import MemoryCounters
 from compatgw.state.opening import open_counters, open_ledger
@@ -67,6 +66,7 @@ if TYPE_CHECKING:
     from compatgw.flow.conversations import Conversations
     from compatgw.flow.prompts import PromptSource
     from compatgw.guardrails.base import Function, Guardrail
+    from compatgw.policy.directory import Directory
     from compatgw.providers.prices import PriceSource
     from compatgw.state.base import Counters, Ledger
     from compatgw.state.secrets import KeyRing
@@ -137,10 +137,10 @@ def house_of(
     """
     deployments, endpoints = deployments_of(settings, environ)
     records = records_of(settings, clock=means.clock, ids=means.ids, providers=tuple(endpoints))
-    counters, prices = counters_of(settings), prices_of(settings, means.price_source)
+    counters, prices = counters_of(settings, means.monotonic), prices_of(settings, means.price_source)
     directory = directory_of(settings, deployments, prices)
-    conversations, tasks = conversations_of(settings, counters), Tasks()
-    upstream = upstream_of(settings, http_client)
+    conversations, tasks = conversations_of(settings, counters, records, means.clock), Tasks()
+    upstream, news = upstream_of(settings, http_client), News(counters)
     house = House(
         settings=settings,
         directory=directory,
@@ -148,7 +148,8 @@ def house_of(
         keys=PlatformKeys(endpoints),
         retries=retries_of(settings),
         upstream=upstream,
-        health=Health(counters, clock=means.clock, random=means.random, rules=breaker_of(settings)),
+        news=news,
+        health=Health(news, clock=means.clock, random=means.random, rules=breaker_of(settings)),
         counters=counters,
         ledger=records.ledger if records is not None else None,
         prices=prices,
@@ -177,8 +178,11 @@ def house_of(
     return house, records
 
 
-def counters_of(settings: Settings) -> Counters:
+def counters_of(settings: Settings, monotonic: Callable[[], float]) -> Counters:
     """The counters that the settings ask for.
+
+    Args:
+        monotonic: Seconds of a clock that never goes back.
 
     Raises:
         ConfigError: Their URL is none, or what they need is not installed.
@@ -186,7 +190,7 @@ def counters_of(settings: Settings) -> Counters:
     own = settings.state
     url = own.counters.get_secret_value() if own.counters is not None else None
     try:
-        return open_counters(url, on_loss=own.on_counters_loss)
+        return open_counters(url, on_loss=own.on_counters_loss, monotonic=monotonic)
     except (StateError, ValueError) as error:
         raise ConfigError(f"Setting 'state.counters': {error}") from None
 
@@ -372,15 +376,21 @@ def vault_of(settings: Settings, counters: Counters) -> Vault | None:
     return Vault(counters if counters.shared else MemoryCounters(max_bytes=own.memory), keep=own.keep)
 
 
-def conversations_of(settings: Settings, counters: Counters) -> Later[Conversations]:
-    """Responses that are kept: on the counters' server, or in memory of their own."""
+def conversations_of(
+    settings: Settings, counters: Counters, records: Records | None, clock: Callable[[], float]
+) -> Later[Conversations]:
+    """Responses that are kept: in the ledger, else on the counters' server, or in memory of their own."""
 
     def made() -> Conversations:
         from compatgw.flow.conversations import Conversations, Keeping
+        from compatgw.flow.shelves import CounterShelf, LedgerShelf
 
         own = settings.responses
+        keeping = Keeping(keep=own.keep, max_entry=own.max_entry)
+        if records is not None:
+            return Conversations(LedgerShelf(records.ledger, records.ring, clock), keeping)
         place = counters if counters.shared else MemoryCounters(max_bytes=own.memory)
-        return Conversations(place, Keeping(keep=own.keep, max_entry=own.max_entry))
+        return Conversations(CounterShelf(place), keeping)
 
     return Later(made)
 
@@ -453,7 +463,7 @@ def prices_of(settings: Settings, source: PriceSource | None = None) -> Prices:
     """
     own = {}
     for name, model in settings.models.items():
-        if isinstance(model, str) or not model.price:
+        if not isinstance(model, ModelSettings) or not model.price:
             continue
         try:
             own[name] = prices.parse(model.price, f"models.{name}.price")
@@ -543,18 +553,3 @@ def _check_scopes(scopes: Sequence[str], where: str) -> None:
         raise ConfigError(f"Setting '{where}': '{ADMIN}' stands alone. Give management another key than models.")
     if strange := sorted(set(scopes) - SCOPES):
         raise ConfigError(f"Setting '{where}': {strange[0]!r} is no scope. Known: {', '.join(sorted(SCOPES))}.")
-
-
-def directory_of(settings: Settings, deployments: Mapping[str, Deployment], prices: Prices) -> Directory:
-    """All that a model's name can mean."""
-    return Directory(settings.name, deployments, _own_models(settings), catalogue.load(), frozenset(PROVIDERS), prices)
-
-
-def _own_models(settings: Settings) -> dict[str, OwnModel]:
-    own = {}
-    for name, entry in settings.models.items():
-        if isinstance(entry, str):
-            own[name] = OwnModel(entry)
-        else:
-            own[name] = OwnModel(entry.target or name, entry.max_output, entry.context, entry.traits)
-    return own

@@ -33,6 +33,7 @@ from compatgw.sections import (
     STRICT,
     BreakerSettings,
     CacheSettings,
+    ConsoleSettings,
     DocsSettings,
     FetchSettings,
     GuardrailSettings,
@@ -95,7 +96,7 @@ class Settings:
     Attributes:
         name: The gateway's name: `owned_by` of its codenames.
         providers: By name. Without any, every known provider whose key is in the environment.
-        models: By name: `"provider/model"`, or a table of `ModelSettings`.
+        models: By name: `"provider/model"`, a list of such, or a table of `ModelSettings`.
         keys: Who may call; strings or tables of `KeySettings`.
         unsupported: What happens to members that a model cannot carry: `hints` leaves out what
             only tunes the answer and refuses the rest, `drop` leaves out all, `reject` refuses all.
@@ -118,6 +119,7 @@ class Settings:
         cache: Complete answers, kept for identical requests.
         idempotency: The header `Idempotency-Key`.
         docs: The pages that anybody may read.
+        console: The pages that operators manage the gateway with.
         prompts: Templates by name; one version, or a list of them.
         langfuse: Further templates.
         guardrails: What requests and answers are looked at for.
@@ -138,7 +140,7 @@ class Settings:
 
     name: str = "compatgw"
     providers: dict[str, ProviderSettings] = field(default_factory=dict)
-    models: dict[str, str | ModelSettings] = field(default_factory=dict)
+    models: dict[str, str | Annotated[list[str], Field(min_length=1)] | ModelSettings] = field(default_factory=dict)
     keys: list[SecretStr | KeySettings] = field(default_factory=list)
     unsupported: Literal["hints", "drop", "reject"] = "hints"
     echo_model: bool = False
@@ -157,6 +159,7 @@ class Settings:
     cache: CacheSettings = field(default_factory=CacheSettings)
     idempotency: IdempotencySettings = field(default_factory=IdempotencySettings)
     docs: DocsSettings = field(default_factory=DocsSettings)
+    console: ConsoleSettings = field(default_factory=ConsoleSettings)
     prompts: dict[str, PromptSettings | list[PromptSettings]] = field(default_factory=dict)
     langfuse: LangfuseSettings | None = None
     guardrails: GuardrailSettings = field(default_factory=GuardrailSettings)

@@ -42,7 +42,7 @@ class Overrides(TypedDict, total=False):
 
     name: str
     providers: Mapping[str, Mapping[str, object]]
-    models: Mapping[str, str | Mapping[str, object]]
+    models: Mapping[str, str | Sequence[str] | Mapping[str, object]]
     keys: Sequence[str | Mapping[str, object]]
     unsupported: Literal["hints", "drop", "reject"]
     echo_model: bool
@@ -68,6 +68,7 @@ class Overrides(TypedDict, total=False):
     cache: Mapping[str, object]
     idempotency: Mapping[str, object]
     docs: Mapping[str, object]
+    console: Mapping[str, object]
     state: Mapping[str, object]
     money: Mapping[str, object]
     telemetry: Mapping[str, object]
@@ -212,11 +213,11 @@ class Gateway:
         """
         await self._standing.remove_provider(name)
 
-    async def add_model(self, name: str, target: str | Mapping[str, object]) -> None:
+    async def add_model(self, name: str, target: str | Sequence[str] | Mapping[str, object]) -> None:
         """Adds a name for a model, or gives it another meaning.
 
         Args:
-            target: `provider/model`, or the members of `[models.NAME]`.
+            target: `provider/model`, a list of such, or the members of `[models.NAME]`.
 
         Raises:
             ConfigError: As `reload`.

@@ -30,25 +30,25 @@ from compatgw.imported import (
     reference,
     secret_of,
 )
-from compatgw.providers import address, catalogue
+from compatgw.providers import address
 from compatgw.providers.table import PROVIDERS
 
 _MILLION = Decimal(1_000_000)
 _MOST_RETRIES = 5
+_HEAVIEST = 1_000_000
 # Members of `litellm_params` that `_place` and `_model` carry over.
 _CARRIED = frozenset(
     {
         "model", "custom_llm_provider", "api_key", "api_base", "base_url", "api_version", "organization",
         "aws_region_name", "aws_access_key_id", "aws_secret_access_key", "aws_session_token", "vertex_project",
         "vertex_location", "vertex_credentials", "extra_headers", "input_cost_per_token", "output_cost_per_token",
-        "max_retries", "num_retries",
+        "max_retries", "num_retries", "weight",
     }
 )  # fmt: skip
 _PER_REQUEST = "callers send it with their requests"
 _REASONS: Mapping[str, str] = {
     "rpm": "limits here are those of callers: set 'requests' of a key or a plan",
     "tpm": "limits here are those of callers: set 'tokens' of a key or a plan",
-    "weight": "shares are asked for by callers: 'load_balance' in a request",
     "timeout": "one bound holds for all models: [timeouts]",
     "stream_timeout": "one bound holds for all models: [timeouts]",
     "max_tokens": _PER_REQUEST,
@@ -111,7 +111,8 @@ def litellm(document: object, source: str = "a LiteLLM configuration") -> Import
     if not isinstance(document, Mapping) or not any(name in document for name in _SECTIONS):
         raise ValueError(f"This is no LiteLLM configuration: none of {', '.join(_SECTIONS)} is in it.")
     out = Imported(source)
-    for name, given in document.items():
+    # Models first: other sections are about them.
+    for name, given in sorted(document.items(), key=lambda pair: pair[0] != "model_list"):
         reader = _SECTIONS.get(str(name))
         if reader is None:
             out.note(str(name), "nothing here is like it")
@@ -242,36 +243,19 @@ def _model(out: Imported, name: str, members: Sequence[tuple[str, Found, Mapping
     if "*" in name or "*" in found.model:
         out.note(where, f"every model of a provider is there under its own name: '{provider}/MODEL'")
         return
-    others = list(dict.fromkeys(each for each, *_ in members if each != provider))
-    same = all(each.model == found.model for _, each, _, _ in members)
-    if others and same and _elsewhere(out, [provider, *others], found.model):
-        # The id alone would lead there, too, where nobody sent these calls before.
-        same = False
-    if others and same:
-        for each in (provider, *others):
-            listed = out.values["providers"][each].setdefault("models", [])
-            if found.model not in listed:
-                listed.append(found.model)
-        target = found.model
-        out.note(f"model '{name}'", f"it is at {', '.join((provider, *others))}, and tried in that order")
-    else:
-        target = f"{provider}/{found.model}"
-        for other, one, _, place in members[1:]:
-            if (other, one.model) != (provider, found.model):
-                out.note(place, f"one name leads to one model here; this one is there as '{other}/{one.model}'")
+    shares: dict[str, float] = {}
+    for provider, found, each, _ in members:
+        weight = each["litellm_params"].get("weight")
+        known = isinstance(weight, (int, float)) and 0 < weight <= _HEAVIEST
+        shares.setdefault(f"{provider}/{found.model}", weight if known else 1)
+    targets = list(shares)
     table = _facts(out, entry, where)
-    models = out.values.setdefault("models", {})
-    models[name] = {"target": target, **table} if table else target
-
-
-def _elsewhere(out: Imported, group: Sequence[str], model: str) -> bool:
-    """Whether a provider out of `group` has a model of this id, too."""
-    return any(
-        model in (row.id, *row.also)
-        for name in out.values["providers"]
-        if name not in group
-        for row in catalogue.load().of(name)
-    )
+    if len(targets) > 1:
+        table["load_balance"] = "weighted"
+        if set(shares.values()) != {1}:
+            table["weights"] = list(shares.values())
+    target = targets if len(targets) > 1 else targets[0]
+    out.values.setdefault("models", {})[name] = {"target": target, **table} if table else target
 
 
 def _facts(out: Imported, entry: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -318,7 +302,7 @@ def _router(out: Imported, given: object) -> None:
                 group = group.get("model") if isinstance(group, Mapping) else group
                 models[str(alias)] = models.get(str(group), str(group))
         elif name == "routing_strategy":
-            out.note(where, "callers say what matters with each request: 'optimise', 'load_balance'")
+            _strategy(out, where, str(value))
         elif name == "redis_url":
             out.put("state.counters", secret_of(value))
         elif name == "redis_host":
@@ -331,6 +315,25 @@ def _router(out: Imported, given: object) -> None:
             out.put("breaker.open_for", float(value))
         else:
             _shared(out, where, name, value)
+
+
+_STRATEGIES: Mapping[str, str] = {
+    "simple-shuffle": "weighted",
+    "least-busy": "least-latency",
+    "latency-based-routing": "least-latency",
+    "usage-based-routing": "weighted",
+    "usage-based-routing-v2": "weighted",
+}
+
+
+def _strategy(out: Imported, where: str, value: str) -> None:
+    """How one of several is picked, in all models that have several."""
+    if (strategy := _STRATEGIES.get(value)) is None:
+        out.note(where, f"nothing here is like '{value}'; callers can say what matters: 'optimise', 'load_balance'")
+        return
+    for table in out.values.get("models", {}).values():
+        if isinstance(table, dict) and "load_balance" in table:
+            table["load_balance"] = strategy
 
 
 def _settings(out: Imported, given: object) -> None:
@@ -360,13 +363,31 @@ def _shared(out: Imported, where: str, name: str, value: object) -> None:
             out.note(where, f"{_MOST_RETRIES} is the most")
     elif name == "timeout" and _is_seconds(value):
         out.put("timeouts.total", float(str(value)))
-    elif name in ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "default_fallbacks"):
+    elif name == "fallbacks":
         for each in value if isinstance(value, list) else [value]:
-            for model, others in each.items() if isinstance(each, Mapping) else (("every model", [each]),):
-                named = ", ".join(map(str, others)) if isinstance(others, list) else str(others)
-                out.note(where, f"callers of {model} name fallbacks with each request: 'fallback': {named}")
+            for model, others in _as_mapping(each).items():
+                _fall_back(out, where, str(model), others)
+    elif name == "default_fallbacks":
+        for model in list(out.values.get("models", ())):
+            _fall_back(out, where, model, value)
+    elif name in ("context_window_fallbacks", "content_policy_fallbacks"):
+        out.note(where, "a fallback is for every failure, prompts that are too long among them: 'models.NAME.fallback'")
     else:
         out.note(where, "nothing here is like it")
+
+
+def _fall_back(out: Imported, where: str, model: str, given: object) -> None:
+    """Notes what takes over from a model, unless something does already."""
+    named = [str(each) for each in given if str(each) != model] if isinstance(given, list) else [str(given)]
+    models = out.values.setdefault("models", {})
+    if model == "*":
+        for each in list(models):
+            _fall_back(out, where, each, given)
+        return
+    before = models.get(model, {})
+    table = dict(before) if isinstance(before, dict) else {"target": before}
+    if named and "fallback" not in table:
+        models[model] = {**table, "fallback": named}
 
 
 def _callback(out: Imported, where: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""From settings to the providers that calls go to: addresses, credentials, and what differs from a row.
+"""From settings to the providers that calls go to, and the names of models that lead there.
 
 What does not live here: the rows (`providers/table.py`), everything else that a gateway is made of (`assembly.py`).
 """
@@ -14,16 +14,18 @@ from pydantic import TypeAdapter, ValidationError
 from compatgw.config import ConfigError
 from compatgw.dialects.base import Dialect, Quirks
 from compatgw.dialects.table import DIALECTS
-from compatgw.policy.directory import Deployment
-from compatgw.providers import address, auth
+from compatgw.policy.directory import Deployment, Directory, OwnModel
+from compatgw.providers import address, auth, catalogue
 from compatgw.providers.table import PROVIDERS, generic
-from compatgw.sections import ProviderSettings
+from compatgw.sections import ModelSettings, ProviderSettings
+from compatgw.surfaces.extensions import LoadBalance
 from compatgw.upstream.client import Endpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from compatgw.config import Settings
+    from compatgw.providers.prices import Prices
     from compatgw.providers.row import Provider
 
 REGISTERED = "compatgw.dialects"
@@ -152,3 +154,38 @@ def _quirks(name: str, row: Quirks, own: Mapping[str, Any]) -> Quirks:
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         raise ConfigError(f"Setting 'providers.{name}.quirks.{problem['loc'][0]}': {problem['msg']}.") from None
+
+
+def directory_of(settings: Settings, deployments: Mapping[str, Deployment], prices: Prices) -> Directory:
+    """All that a model's name can mean."""
+    return Directory(settings.name, deployments, _own_models(settings), catalogue.load(), frozenset(PROVIDERS), prices)
+
+
+def _own_models(settings: Settings) -> dict[str, OwnModel]:
+    return {
+        name: _own(name, entry) if isinstance(entry, ModelSettings) else OwnModel(_listed(entry))
+        for name, entry in settings.models.items()
+    }
+
+
+def _own(name: str, entry: ModelSettings) -> OwnModel:
+    targets = _listed(entry.target or name)
+    if entry.weights and len(entry.weights) != len(targets):
+        raise ConfigError(
+            f"Setting 'models.{name}.weights' has {len(entry.weights)} members, and 'target' names {len(targets)} "
+            "models. Give each its weight.",
+            ("models", name, "weights"),
+        )
+    return OwnModel(
+        targets,
+        entry.max_output,
+        entry.context,
+        entry.traits,
+        tuple(dict.fromkeys(entry.fallback)),
+        LoadBalance(entry.load_balance) if entry.load_balance is not None else None,
+        tuple(entry.weights),
+    )
+
+
+def _listed(target: str | Sequence[str]) -> tuple[str, ...]:
+    return (target,) if isinstance(target, str) else tuple(dict.fromkeys(target))

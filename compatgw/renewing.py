@@ -17,7 +17,7 @@ from compatgw.config import ConfigError
 from compatgw.flow.credentials import PlatformKeys
 from compatgw.flow.idempotency import Idempotency
 from compatgw.policy.plan import sole
-from compatgw.reaching import deployments_of
+from compatgw.reaching import deployments_of, directory_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -76,7 +76,7 @@ def renewed(
     require_same(before, settings)
     deployments, endpoints = deployments_of(settings, environ)
     prices = assembly.prices_of(settings, means.price_source)
-    directory = assembly.directory_of(settings, deployments, prices)
+    directory = directory_of(settings, deployments, prices)
     if records is not None:
         office = assembly.office_of(
             settings,

@@ -58,10 +58,16 @@ class ProviderSettings:
 @with_config(STRICT)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelSettings:
-    """`[models.NAME]`: a name of one's own for a model, or limits that differ.
+    """`[models.NAME]`: a name of one's own for a model or several, or limits that differ.
 
     Attributes:
-        target: `provider/model` that answers under this name. Default: the name itself.
+        target: `provider/model` that answers under this name, or a list of such: they are tried in order until one
+            answers. Default: the name itself.
+        fallback: Models that are tried in order when all of it fails, where the caller names none. Those that the
+            caller may not use are passed over; what they have for a `fallback` of their own is not looked at.
+        load_balance: How one of several targets is picked first, where the caller does not say: `weighted`,
+            `round-robin` or `least-latency`. Default: the first that is listed.
+        weights: Shares of the targets, one for each, for `weighted`. Default: all the same.
         max_output: Most tokens that the model writes.
         context: Most tokens that it takes in.
         traits: Facts for the dialect that differ from its own table.
@@ -70,7 +76,10 @@ class ModelSettings:
             the same with `tokens`, from how many input tokens on. Default: the catalogue's.
     """
 
-    target: str | None = None
+    target: str | Annotated[list[str], Field(min_length=1)] | None = None
+    fallback: list[str] = field(default_factory=list)
+    load_balance: Literal["weighted", "round-robin", "least-latency"] | None = None
+    weights: list[Annotated[float, Field(gt=0, le=1_000_000)]] = field(default_factory=list)
     max_output: Annotated[int, Field(ge=1)] | None = None
     context: Annotated[int, Field(ge=1)] | None = None
     traits: dict[str, Any] = field(default_factory=dict)
@@ -134,6 +143,22 @@ class DocsSettings:
     models: bool = True
     support: str | None = None
     base_url: Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9._~:/%\[\]-]+$")] | None = None
+
+
+@with_config(STRICT)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """`[console]`: the pages that operators manage the gateway with.
+
+    Attributes:
+        enabled: `/console` and what is below it are there.
+        idle: Seconds without a visit after which a session ends.
+        longest: Seconds after which a session ends in any case.
+    """
+
+    enabled: bool = True
+    idle: Annotated[float, Field(ge=60, le=86_400)] = 1_800.0
+    longest: Annotated[float, Field(ge=60, le=604_800)] = 43_200.0
 
 
 @with_config(STRICT)
@@ -242,13 +267,17 @@ class FetchSettings:
 class ResponsesSettings:
     """`[responses]`: what `previous_response_id` goes on with, and work in the background.
 
+    Kept is what was asked and what was answered, unless the caller sets `store` to false: in the ledger where there
+    is one, sealed where `state.key_ring` is set; else with the counters.
+
     Attributes:
-        keep: Seconds for which a response is kept.
+        keep: Seconds for which a response is kept; 0: none is, and nothing works in the background. What it added to
+            a conversation stays in the ledger as long as a later response goes on from it.
         max_entry: Bytes of one response with its conversation; a larger one is not kept.
         memory: Bytes of all of them, where they are kept in memory.
     """
 
-    keep: Annotated[float, Field(gt=0)] = 30 * 86_400.0
+    keep: Annotated[float, Field(ge=0)] = 30 * 86_400.0
     max_entry: Annotated[int, Field(ge=1024)] = 4 * MIB
     memory: Annotated[int, Field(ge=MIB)] = 64 * MIB
 
@@ -429,7 +458,8 @@ class StateSettings:
         on_counters_loss: While that server is away: `local` limits of this process, or `refuse` with 503.
         key_prefix: What minted keys begin with.
         old_key_prefixes: What keys that were minted before begin with.
-        key_ring: Seals teams' own provider keys: `id:` and 32 bytes in base64, the newest first, joined by commas.
+        key_ring: Seals teams' own provider keys, and kept responses: `id:` and 32 bytes in base64, the newest first,
+            joined by commas. An older key is needed as long as something that it sealed is kept.
         usage_days: Days that usage rows are kept. audit_days: Days that the audit log is kept. 0: for ever.
     """
 

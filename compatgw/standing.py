@@ -14,6 +14,7 @@ import os
 import random as random_module
 import secrets
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from compatgw import assembly, renewing
@@ -22,7 +23,7 @@ from compatgw.admin.reload import Reload
 from compatgw.config import ConfigError
 from compatgw.flow.chores import Chores
 from compatgw.pages.door import Door
-from compatgw.state.base import StateError
+from compatgw.state.base import CountersLost, StateError
 from compatgw.surfaces import chat
 from compatgw.surfaces.table import SURFACES
 from compatgw.version import __version__
@@ -32,7 +33,7 @@ from compatgw.web.routes import Router
 from compatgw.web.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     import httpx
     import httpx2
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     Config = str | os.PathLike[str] | Mapping[str, object] | None
 
 _log = logging.getLogger("compatgw")
+_RELOAD = "reload"
 # Seconds for what is still written down when all calls have ended: charges, records, callbacks of the host.
 _LAST_WORK = 15.0
 
@@ -111,8 +113,11 @@ class Standing:
         if records is not None or house.counters.shared:
             chores = Chores(house.ledger, house.health, self.settings.state, clock=clock)
         self.site = Site(house, identify, __version__, chores)
-        self.router = Router(self.site, _branches(self.settings, records, self.reload))
+        self.router = Router(self.site, _branches(self.settings, records, self.reload_everywhere))
         self._renewing = threading.Lock()
+        # By which this process knows its own words.
+        self._name = secrets.token_hex(8)
+        house.news.listen(_RELOAD, self._told)
         self._retired: list[Identify] = []
 
     def _read(self, config: Config, overrides: Mapping[str, Any]) -> settings_module.Settings:
@@ -125,6 +130,38 @@ class Standing:
     async def reload(self, config: Config = None, **settings: Any) -> None:
         """As `Gateway.reload`."""
         await self._change(lambda before: {**before, **settings}, config)
+
+    async def reload_everywhere(self) -> bool:
+        """Reads its settings again, and has all other processes do so that share its counters.
+
+        Returns:
+            Whether there may be others, and they were told.
+
+        Raises:
+            ConfigError: As by `reload`; nobody was told then.
+        """
+        await self.reload()
+        news = self.house.news
+        if not news.shared:
+            return False
+        try:
+            await news.tell(_RELOAD, self._name)
+        except CountersLost as error:
+            _log.error("Other processes were not told to read their settings again: %s", error)
+            return False
+        return True
+
+    def _told(self, word: str) -> None:
+        if word != self._name:
+            self.house.tasks.start(self._follow())
+
+    async def _follow(self) -> None:
+        try:
+            await self.reload()
+        except ConfigError as error:
+            _log.error("Another process read its settings again. This one cannot, and goes on by its own: %s", error)
+        else:
+            _log.warning("The settings were read again, as another process did")
 
     async def _change(self, change: Callable[[dict[str, Any]], dict[str, Any]], config: Config = None) -> None:
         await asyncio.to_thread(self._renew, config, change)
@@ -147,7 +184,7 @@ class Standing:
             plans = assembly.plans_of(settings)
             identify = Identify(witnesses, plans=plans, clock=house.clock, seal=former.identify.seal)
             site = Site(house, identify, __version__, former.chores, before=former)
-            router = Router(site, _branches(settings, records, self.reload))
+            router = Router(site, _branches(settings, records, self.reload_everywhere))
             # From here on nothing fails. A request takes the router first, and all else from its site.
             if not same:
                 self._retired.append(former.identify)
@@ -167,7 +204,7 @@ class Standing:
         """As `Gateway.remove_provider`."""
         await self._change(lambda before: renewing.without_provider(before, name))
 
-    async def add_model(self, name: str, target: str | Mapping[str, object]) -> None:
+    async def add_model(self, name: str, target: str | Sequence[str] | Mapping[str, object]) -> None:
         """As `Gateway.add_model`."""
         await self._change(lambda before: {**before, "models": {**(before.get("models") or {}), name: target}})
 
@@ -247,7 +284,7 @@ def _ids(random: random_module.Random | None) -> Callable[[], str]:
 
 
 def _branches(
-    settings: settings_module.Settings, records: Records | None, reload: Callable[[], Awaitable[None]]
+    settings: settings_module.Settings, records: Records | None, reload: Callable[[], Awaitable[bool]]
 ) -> dict[str, BranchEndpoint]:
     """What stands beside the API, by path; of the pages, nothing is loaded before somebody asks for one."""
     branches: dict[str, BranchEndpoint] = {
@@ -257,6 +294,8 @@ def _branches(
     }
     if settings.docs.enabled:
         branches["/docs"] = Door(_docs)
+    if settings.console.enabled:
+        branches["/console"] = Door(partial(_console, records), ("GET", "HEAD", "POST"))
     if records is not None:
         branches["/api/admin"] = _admin(records)
     return branches
@@ -278,6 +317,12 @@ def _docs() -> BranchEndpoint:
     from compatgw.pages.public import answer
 
     return answer
+
+
+def _console(records: Records | None) -> BranchEndpoint:
+    from compatgw.pages.console.routes import Console
+
+    return Console(records.office if records is not None else None)
 
 
 def _admin(records: Records) -> BranchEndpoint:

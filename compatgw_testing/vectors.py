@@ -99,6 +99,18 @@ class Vectors:
             vector = [one + share * other for one, other in zip(vector, axis, strict=True)]
         return vector
 
+    def ranked(self, query: str, documents: Sequence[str], dimensions: int = 256) -> list[tuple[int, float]]:
+        """The documents by how near they are to a query, each as its place and its score, the nearest first.
+
+        Args:
+            query: What is looked for.
+            documents: What is ranked.
+            dimensions: Of the vectors that are compared; a cosine of 1 is a score of 1, of -1 is 0.
+        """
+        wanted, *found = [self.embed(one, dimensions) for one in (query, *documents)]
+        scores = [min(1.0, max(0.0, round((1 + _dot(wanted, one)) / 2, 8))) for one in found]
+        return sorted(enumerate(scores), key=lambda one: (-one[1], one[0]))
+
     @staticmethod
     def _impossible(text: str, near: dict[str, float]) -> ScriptError:
         told = ", ".join(f"{cos:g} to {one!r}" for one, cos in near.items())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -48,7 +49,7 @@ router_settings:
   num_retries: 9
   fallbacks: [{gpt-4o: [claude]}]
   model_group_alias: {fast: local}
-litellm_settings: {drop_params: true, cache: true, success_callback: [prometheus, langfuse]}
+litellm_settings: {drop_params: true, context_window_fallbacks: [{gpt-4o: [claude]}], cache: true, success_callback: [prometheus, langfuse]}
 general_settings: {master_key: os.environ/MASTER, database_url: "postgresql://u:p@h/d"}
 """
 VARIABLES = {
@@ -79,11 +80,12 @@ def test_every_provider_is_there_with_its_address_and_its_keys_reference() -> No
 
 
 def test_names_of_models_stay() -> None:
-    """A name of several deployments is the first one's where the id alone would lead elsewhere, too."""
+    """A name of several deployments is all of theirs, shared as they were; what takes over is with it."""
     models = proxy().values["models"]
 
-    assert models["gpt-4o"] == "azure/gpt-4o"
-    assert "azure-2/gpt-4o" in proxy().toml()
+    assert models["gpt-4o"] == {
+        "target": ["azure/gpt-4o", "azure-2/gpt-4o"], "load_balance": "weighted", "fallback": ["claude"],
+    }  # fmt: skip
     assert models["claude"] == {
         "target": "anthropic/claude-sonnet-4-5", "max_output": 100, "price": {"input": "3", "output": "15"},
     }  # fmt: skip
@@ -92,7 +94,7 @@ def test_names_of_models_stay() -> None:
 
 
 async def test_deployments_of_one_name_and_one_id_stand_in_for_each_other() -> None:
-    """The id alone means all of them: when the first one fails, the next answers."""
+    """The name means all of them: when one fails, another answers."""
     models = [
         {
             "model_name": "fast",
@@ -107,13 +109,39 @@ async def test_deployments_of_one_name_and_one_id_stand_in_for_each_other() -> N
     values = tomllib.loads(litellm({"model_list": models}).toml())
     failing, good = Canned(b"{}", status=500), Canned(completion())
     providers = {"azure": {"app": failing}, "azure-2": {"app": good}}
-    gateway = Gateway(values, providers=providers, keys=["k"], retries={"most": 0}, environ={})
+    gateway = Gateway(values, providers=providers, keys=["k"], retries={"most": 0}, environ={}, random=Random(1))
 
     async with gateway.client(api_key="k") as client:
         body = {"model": "fast", "messages": [{"role": "user", "content": "hi"}]}
-        assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
+        for _ in range(4):
+            assert (await client.post("/v1/chat/completions", json=body)).status_code == 200
     await gateway.aclose()
-    assert (len(failing.asked), len(good.asked)) == (1, 1)
+    assert 0 < len(failing.asked) < 4
+    assert len(good.asked) == 4
+
+
+def test_weights_and_strategies_come_along() -> None:
+    """Of models and deployments that differ, too; fallbacks for all are each model's, but for its own."""
+    entries = [
+        {"model_name": "smart", "litellm_params": {"model": "openai/gpt-4o", "weight": 3}},
+        {"model_name": "smart", "litellm_params": {"model": "anthropic/claude-sonnet-4-5"}},
+        {"model_name": "plain", "litellm_params": {"model": "openai/gpt-4o-mini"}},
+    ]
+    router = {"routing_strategy": "latency-based-routing", "default_fallbacks": ["plain"]}
+    imported = litellm({"router_settings": router, "model_list": entries})
+
+    assert imported.values["models"] == {
+        "smart": {
+            "target": ["openai/gpt-4o", "anthropic/claude-sonnet-4-5"],
+            "load_balance": "least-latency",
+            "weights": [3, 1],
+            "fallback": ["plain"],
+        },
+        "plain": "openai/gpt-4o-mini",
+    }
+    assert imported.notes == []
+    environ = {"OPENAI_API_KEY": "a", "ANTHROPIC_API_KEY": "b"}
+    assert set(Gateway(tomllib.loads(imported.toml()), environ=environ).providers) == {"openai", "anthropic"}
 
 
 def test_what_settings_there_are_for_is_set() -> None:
@@ -130,9 +158,8 @@ def test_what_settings_there_are_for_is_set() -> None:
     [
         "model_list[0] (gpt-4o) litellm_params.rpm",
         "model_list[6] (strange)",
-        "router_settings.routing_strategy",
         "router_settings.num_retries",
-        "router_settings.fallbacks",
+        "litellm_settings.context_window_fallbacks",
         "litellm_settings.success_callback",
         "general_settings.database_url",
     ],
@@ -160,8 +187,10 @@ async def test_a_gateway_runs_on_what_was_written() -> None:
             assert got.status_code == 200, got.text
     await gateway.aclose()
 
-    assert [asked["model"] for asked in upstreams["azure"].asked] == ["gpt-4o"]
-    assert upstreams["azure"].seen[0][b"api-key"] == b"az-eu-secret"
+    taken = {name: upstreams[name] for name in ("azure", "azure-2") if upstreams[name].asked}
+    assert [one.asked[0]["model"] for one in taken.values()] == ["gpt-4o"]
+    keys = {"azure": b"az-eu-secret", "azure-2": b"az-us-secret"}
+    assert all(one.seen[0][b"api-key"] == keys[name] for name, one in taken.items())
     assert [asked["model"] for asked in upstreams["compatible"].asked] == ["qwen", "qwen"]
 
 
@@ -248,7 +277,7 @@ def test_the_command_writes_a_file_and_never_over_one(tmp_path: Path, monkeypatc
     written = tmp_path / "compatgw.toml"
 
     assert first.exit_code == 0, first.output
-    assert "router_settings.routing_strategy: " in first.stderr
+    assert "router_settings.num_retries: " in first.stderr
     assert tomllib.loads(written.read_text()) == proxy().values
     assert written.stat().st_mode & 0o077 == 0
     written.write_text("mine")

@@ -161,7 +161,7 @@ async def test_whoever_manages_has_it_read_again_over_http(tmp_path: Path) -> No
         assert gateway.settings.name == "compatgw"
         got = await client.post(path, headers=admin)
         assert (got.status_code, got.json(), gateway.settings.name) == (
-            200, {"object": "gateway.reload", "reloaded": True}, "two",
+            200, {"object": "gateway.reload", "reloaded": True, "others_told": False}, "two",
         )  # fmt: skip
         file.write_text("name = ")
         got = await client.post(path, headers=admin)
@@ -265,3 +265,45 @@ async def test_prices_come_from_the_hosts_own_source(caplog: pytest.LogCaptureFi
     assert costs[1] is not None
     assert costs[1] < 1
     assert "no list today" in caplog.text
+
+
+async def test_other_processes_read_their_settings_again_too(
+    redis_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Those that share counters: who cannot goes on as before and says so; nobody tells it any further."""
+    written = f"""
+        [state]
+        counters = "{redis_url}"
+        [providers.up]
+        base_url = "http://upstream/v1"
+        auth = "none"
+        [[keys]]
+        key = "admin"
+        scopes = ["admin"]
+        [models]
+        fast = "up/{{model}}"
+    """
+    files = [tmp_path / "one.toml", tmp_path / "two.toml", tmp_path / "three.toml"]
+    for file in files:
+        file.write_text(written.format(model="small"))
+    gateways = [Gateway(file, environ={}) for file in files]
+    for gateway in gateways:
+        await gateway._standing.house.news.hear()
+    for file in files[:2]:
+        file.write_text(written.format(model="large"))
+    files[2].write_text(written.format(model="large") + "nonsense = 1")
+
+    async with gateways[0].client(api_key="admin") as client:
+        got = await client.post("/api/admin/reload")
+    for gateway in gateways:
+        await gateway._standing.house.news.hear()
+        await gateway._standing.house.tasks.aclose()
+
+    assert got.json() == {"object": "gateway.reload", "reloaded": True, "others_told": True}
+    assert [gateway.settings.models["fast"] for gateway in gateways] == ["up/large", "up/large", "up/small"]
+    assert caplog.text.count("as another process did") == 1
+    assert caplog.text.count("This one cannot") == 1
+    for gateway in gateways:
+        await gateway._standing.house.news.hear()
+        assert not gateway._standing.house.tasks._tasks
+        await gateway.aclose()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import orjson
 
-from compatgw.admin import documents, rules, shapes
+from compatgw.admin import documents, rules, shapes, usage
 from compatgw.admin.prompts import subject
 from compatgw.errors import InvalidRequest, MethodNotAllowed, NotFound, PreconditionFailed
 from compatgw.policy import access, money
@@ -30,7 +30,6 @@ from compatgw.state.base import (
     Prompt,
     ProviderSecret,
     Team,
-    UsageRow,
 )
 
 if TYPE_CHECKING:
@@ -45,9 +44,6 @@ Document = TypeVar("Document")
 
 ROOT = "/api/admin"
 DAY = 86_400.0
-# How far back sums go unless asked otherwise.
-_SPAN = 30 * DAY
-_MOST_GROUPS = 10_000
 _AFTER = "after:"
 
 _TEAMS: Mapping[str, shapes.Reader] = MappingProxyType(
@@ -60,13 +56,6 @@ _PROMPTS: Mapping[str, shapes.Reader] = MappingProxyType({"name": shapes.text, "
 _ENTRIES: Mapping[str, shapes.Reader] = MappingProxyType(
     {"kind": shapes.text, "by": shapes.text, "idempotency_key": shapes.text, **shapes.SPAN}
 )
-_WHOSE: Mapping[str, shapes.Reader] = MappingProxyType(
-    {"team": shapes.text, "key": shapes.text, "model": shapes.text, "provider": shapes.text}
-)
-_USAGE: Mapping[str, shapes.Reader] = MappingProxyType(
-    {**_WHOSE, "request": shapes.text, "status": shapes.number, **shapes.SPAN}
-)
-_TOTALS: Mapping[str, shapes.Reader] = MappingProxyType({"group": shapes.groups, **_WHOSE, **shapes.SPAN})
 _AUDIT: Mapping[str, shapes.Reader] = MappingProxyType(
     {"by": shapes.text, "kind": shapes.text, "subject": shapes.text, "action": shapes.text, **shapes.SPAN}
 )
@@ -157,6 +146,7 @@ class AdminApi:
             "prompts/*/labels/*": {"PUT": self._label_prompt, "DELETE": self._unlabel_prompt},
             "usage": {"GET": self._list_usage},
             "usage/totals": {"GET": self._totals},
+            "usage/*": {"GET": self._get_usage},
             "audit": {"GET": self._list_audit},
         }
         return tuple([(tuple(route.split("/")), methods) for route, methods in table.items()])
@@ -447,21 +437,19 @@ class AdminApi:
     # --- what happened ---------------------------------------------------------------------------
 
     async def _list_usage(self, ask: Ask) -> Answer:
-        return Answer(await self._list(UsageRow, shapes.listing(ask.query, _USAGE), documents.of_usage))
+        page = await usage.calls(self._ledger, ask.query)
+        return Answer(_listed([documents.of_usage(row) for row in page.items], page.cursor))
+
+    async def _get_usage(self, ask: Ask) -> Answer:
+        shapes.query(ask.query, {})
+        return Answer(documents.of_usage(await usage.call(self._ledger, ask.args[0])))
 
     async def _totals(self, ask: Ask) -> Answer:
-        where = shapes.query(ask.query, _TOTALS)
-        group = where.pop("group", ())
-        until = where.pop("until", None)
-        if until is None:
-            until = self._office.now()
-        since = where.pop("since", max(0.0, until - _SPAN))
-        found = await self._ledger.usage(group, since=since, until=until, where=where)
-        rows = [documents.of_total(total, group) for total in found]
-        listed = _listed(rows, None)
-        listed["has_more"] = len(rows) == _MOST_GROUPS
-        span = {"since": documents.instant(since), "until": documents.instant(until), "group": list(group)}
-        return Answer({**listed, **span})
+        found = await usage.totals(self._ledger, ask.query, self._office.now())
+        listed = _listed([documents.of_total(total, found.group) for total in found.rows], None)
+        listed["has_more"] = found.more
+        span = {"since": documents.instant(found.since), "until": documents.instant(found.until)}
+        return Answer({**listed, **span, "group": list(found.group)})
 
     async def _list_audit(self, ask: Ask) -> Answer:
         return Answer(await self._list(AuditEntry, shapes.listing(ask.query, _AUDIT), documents.of_audit))

@@ -205,7 +205,9 @@ class UsageDocument(TypedDict):
 
 
 class UsageTotalDocument(TypedDict):
-    """Sums over calls; `group` has a member for each that was asked for."""
+    """Sums over calls; `group` has a member for each that was asked for. `p50` and `p95` in seconds, null unless asked
+    for, or where no call was answered.
+    """
 
     object: Literal["usage.total"]
     group: dict[str, str]
@@ -217,6 +219,8 @@ class UsageTotalDocument(TypedDict):
     reasoning: int
     cost: str
     charge: str
+    p50: float | None
+    p95: float | None
 
 
 class AuditDocument(TypedDict):
@@ -441,6 +445,8 @@ def of_total(total: UsageTotal, group: Sequence[Grouping]) -> UsageTotalDocument
         "reasoning": total.reasoning,
         "cost": money.text(total.cost),
         "charge": money.text(total.charge),
+        "p50": total.p50,
+        "p95": total.p95,
     }
 
 

@@ -1,4 +1,6 @@
-"""`POST /api/admin/reload`: the gateway reads its file and its variables again. For keys with the scope `admin`.
+"""`POST /api/admin/reload`: the gateway reads its file and its variables again, in all processes that share counters.
+
+For keys with the scope `admin`.
 
 What does not live here: what becomes of it (`gateway.py`, `renewing.py`), the management of records (`api.py`).
 """
@@ -6,9 +8,10 @@ What does not live here: what becomes of it (`gateway.py`, `renewing.py`), the m
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import orjson
+from typing_extensions import TypedDict
 
 from compatgw.config import ConfigError
 from compatgw.errors import InvalidRequest, MethodNotAllowed, NotFound
@@ -24,14 +27,26 @@ PATH = "/api/admin/reload"
 _log = logging.getLogger("compatgw")
 
 
+class Reloaded(TypedDict):
+    """What is answered.
+
+    `others_told`: there may be other processes, and they were told to do the same.
+    """
+
+    object: Literal["gateway.reload"]
+    reloaded: bool
+    others_told: bool
+
+
 class Reload:
     """The endpoint.
 
     Args:
-        reload: Reads the settings again, or raises `ConfigError` and changes nothing.
+        reload: Reads the settings again, or raises `ConfigError` and changes nothing; says whether other processes
+            were told to do so, too.
     """
 
-    def __init__(self, reload: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, reload: Callable[[], Awaitable[bool]]) -> None:
         self._reload = reload
 
     async def __call__(self, site: Site, visit: Visit) -> None:
@@ -48,9 +63,9 @@ class Reload:
             visit.extra.append((b"allow", b"POST"))
             raise MethodNotAllowed(f"{visit.method[:16]} is not allowed here. Use POST.")
         try:
-            await self._reload()
+            told = await self._reload()
         except ConfigError as error:
             raise InvalidRequest(f"Nothing was changed. {error}", code="invalid_configuration") from None
         _log.warning("%s the settings were read again, as %s asked", visit.id, caller.name)
-        body = orjson.dumps({"object": "gateway.reload", "reloaded": True})
-        await visit.answer(200, (("Cache-Control", "no-store"),), body)
+        said: Reloaded = {"object": "gateway.reload", "reloaded": True, "others_told": told}
+        await visit.answer(200, (("Cache-Control", "no-store"),), orjson.dumps(said))

@@ -32,8 +32,9 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 _SHOWN = 40
 _MOST_ROWS = 1000
 _ROWS = 50
-_LONGEST_FILTER = 200
 _LONGEST_CURSOR = 300
+LONGEST_FILTER = 200
+"""Characters of a text that rows are filtered by."""
 _SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _VERSION = re.compile(r'"([0-9]{1,9})"')
 # A plus that nobody escaped in a query arrives as a space.
@@ -89,10 +90,9 @@ class NewTeam(TypedDict, total=False):
 
 
 @with_config(_STRICT)
-class KeyChanges(TypedDict, total=False):
-    """`PATCH keys/{id}`."""
+class KeyRights(TypedDict, total=False):
+    """What a key may do, and for how long."""
 
-    name: str
     scopes: list[str]
     models: list[str]
     plan: str | None
@@ -106,21 +106,18 @@ class KeyChanges(TypedDict, total=False):
 
 
 @with_config(_STRICT)
-class NewKey(TypedDict, total=False):
+class KeyChanges(KeyRights, total=False):
+    """`PATCH keys/{id}`."""
+
+    name: str
+
+
+@with_config(_STRICT)
+class NewKey(KeyRights, total=False):
     """`POST keys`."""
 
     team: Required[str]
     name: Required[str]
-    scopes: list[str]
-    models: list[str]
-    plan: str | None
-    requests: int | None
-    tokens: int | None
-    concurrency: int | None
-    budget: OptionalExact
-    period: Period
-    expires: Moment
-    metadata: dict[str, object]
 
 
 @with_config(_STRICT)
@@ -256,9 +253,9 @@ class Listing(NamedTuple):
 
 def text(value: str, member: str) -> str:
     """An exact text, up to 200 characters; an empty one finds what has none."""
-    if len(value) > _LONGEST_FILTER or "\0" in value:
+    if len(value) > LONGEST_FILTER or "\0" in value:
         raise InvalidRequest(
-            f"'{member}' must be a text of up to {_LONGEST_FILTER} characters without NUL.", param=member
+            f"'{member}' must be a text of up to {LONGEST_FILTER} characters without NUL.", param=member
         )
     return value
 

@@ -124,7 +124,8 @@ def remove(team: str, provider: str, config: str | None, as_json: bool) -> None:
 def reseal(config: str | None, as_json: bool) -> None:
     """Seal all provider keys with the ring's newest key.
 
-    That is the first of `state.key_ring`. Put a new one in front, run this, then take the old one out.
+    That is the first of `state.key_ring`. Put a new one in front, run this, then take the old one out. Responses that
+    the old one sealed cannot be read without it: where these matter, leave it there until `responses.keep` is over.
 
     \b
     Example:

@@ -15,7 +15,9 @@ import signal
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -68,7 +70,8 @@ def serve(host: str, port: int, prefix: str, config: str | None, log_level: str,
 
     Providers are found by their keys in the environment, or named in the settings file. Keys are
     those of the settings and those that `compatgw keys create` makes. On a loopback address without
-    any, one is made and printed; on any other address the gateway refuses to start without keys.
+    any, two are made and printed, to call and to manage with; on any other address the gateway refuses
+    to start without keys.
     SIGHUP has the settings read again: calls under way go on by the former ones, and a mistake changes
     nothing.
 
@@ -77,7 +80,7 @@ def serve(host: str, port: int, prefix: str, config: str | None, log_level: str,
       OPENAI_API_KEY=sk-... compatgw serve --port 8787
     """
     settings = settings_of(config, ledger=missing() is None)
-    gateway, made = _gateway(config, host, settings)
+    gateway, found = _gateway(config, host, settings)
     if not gateway.providers:
         click.secho("No provider is active yet: set OPENAI_API_KEY, ANTHROPIC_API_KEY, ... or name one.", fg="yellow")
     listener = _listen(host, port)
@@ -85,11 +88,13 @@ def serve(host: str, port: int, prefix: str, config: str | None, log_level: str,
         # Not before all else is good: whoever is refused finds no file left behind.
         run_on_ledger(_made(LEDGER))
         tell_made()
-    base = f"http://{_shown(host)}:{listener.getsockname()[1]}{_clean(prefix)}/v1"
-    click.echo(f"compatgw {__version__}  {base}")
+    base = f"http://{_shown(host)}:{listener.getsockname()[1]}{_clean(prefix)}"
+    click.echo(f"compatgw {__version__}  {base}/v1")
     click.echo(f"providers: {', '.join(gateway.providers) or 'none'}")
-    if made is not None:
-        click.echo(f"key: {made}   (made for this run; configure keys to keep one)")
+    if found is not None:
+        click.echo(f"key: {found.key}   (made for this run; configure keys to keep one)")
+        if gateway.settings.console.enabled and find_spec("jinja2") is not None:
+            click.echo(f"console: {base}/console   log in with {found.admin}   (made for this run, too)")
     _run(gateway, listener, prefix, log_level, log_format)
 
 
@@ -106,18 +111,30 @@ def demo(port: int) -> None:
     """
     from compatgw.demo import build, snippets
 
-    try:
-        gateway, key = build()
-    except ModuleNotFoundError as error:
-        lacking = (error.name or "more packages").partition(".")[0]
-        fail(f"The demo needs {lacking}: pip install 'compatgw[standalone,testing]'")
-    listener = _listen("127.0.0.1", port)
-    click.echo(snippets(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", key))
-    _run(gateway, listener, "", "warning")
+    # What is tried leaves nothing behind.
+    with TemporaryDirectory(prefix="compatgw-demo-", ignore_cleanup_errors=True) as folder:
+        ledger = f"sqlite:///{folder}/demo.db" if missing() is None else None
+        try:
+            gateway = build(ledger)
+        except ModuleNotFoundError as error:
+            lacking = (error.name or "more packages").partition(".")[0]
+            fail(f"The demo needs {lacking}: pip install 'compatgw[standalone,testing]'")
+        listener = _listen("127.0.0.1", port)
+        if ledger is not None:
+            run_on_ledger(_made(ledger))
+        click.echo(snippets(f"http://127.0.0.1:{listener.getsockname()[1]}/v1"))
+        _run(gateway, listener, "", "warning")
 
 
-def _gateway(config: str | None, host: str, settings: Settings) -> tuple[Gateway, str | None]:
-    """A gateway with the settings' ledger or the default one, with a key made for it where that is safe."""
+class _Made(NamedTuple):
+    """Keys for one run: to call with, and to manage with."""
+
+    key: str
+    admin: str
+
+
+def _gateway(config: str | None, host: str, settings: Settings) -> tuple[Gateway, _Made | None]:
+    """A gateway with the settings' ledger or the default one, with keys made for it where that is safe."""
     overrides: Overrides = {}
     if is_default(settings):
         overrides["state"] = {"ledger": LEDGER}
@@ -130,8 +147,8 @@ def _gateway(config: str | None, host: str, settings: Settings) -> tuple[Gateway
                 "Make one with 'compatgw keys create', set COMPATGW_KEYS=<key>, or keys = [...] in the settings, or "
                 "listen on 127.0.0.1."
             )
-        made = f"cgw-{secrets.token_urlsafe(24)}"
-        overrides["keys"] = [made]
+        made = _Made(*[f"cgw-{secrets.token_urlsafe(24)}" for _ in _Made._fields])
+        overrides["keys"] = [made.key, {"key": made.admin, "name": "operator", "scopes": ["admin"]}]
         return Gateway(source_of(config), **overrides), made
     except ConfigError as error:
         fail(str(error))

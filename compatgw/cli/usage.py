@@ -19,6 +19,7 @@ from compatgw.state.base import Grouping, UsageTotal
 
 # As the ledger has it.
 _MOST_GROUPS = 10_000
+_TIMES = ("p50", "p95")
 
 
 @click.command()
@@ -41,6 +42,9 @@ _MOST_GROUPS = 10_000
 @click.option("--team", help="Of this team only.")
 @click.option("--key", help="Of the key with this id only.")
 @click.option("--model", help="Of this model only, as it was asked for.")
+@click.option(
+    "--times", is_flag=True, help="Within how many seconds half, and 19 of 20, of the answered calls were over."
+)
 @ledger_options
 def usage(
     group: Sequence[Grouping],
@@ -49,12 +53,13 @@ def usage(
     team: str | None,
     key: str | None,
     model: str | None,
+    times: bool,
     config: str | None,
     as_json: bool,
 ) -> None:
     """What was called and what it cost, in sums.
 
-    Days are those of UTC. `cost` is what providers take, `charge` what wallets paid.
+    Hours and days are those of UTC. `cost` is what providers take, `charge` what wallets paid.
 
     \b
     Example:
@@ -68,7 +73,8 @@ def usage(
 
     async def work(desk: Desk) -> tuple[Sequence[UsageTotal], float, str]:
         end = until if until is not None else desk.now
-        return await desk.ledger.usage(by, since=since, until=end, where=where), end, desk.settings.money.currency
+        found = await desk.ledger.usage(by, since=since, until=end, where=where, percentiles=times)
+        return found, end, desk.settings.money.currency
 
     found, end, currency = at_desk(config, work)
     if len(found) == _MOST_GROUPS:
@@ -90,18 +96,22 @@ def usage(
         column("reasoning", 5),
         column(f"cost {currency}", 2 if paid else 0),
         column(f"charge {currency}", 0 if paid else 2),
+        *(column(name, 1) for name in _TIMES if times),
     )
-    rows = [_row(total) for total in found]
-    show_table(columns, rows, total=_total(found, len(by)) if found else None, empty="No calls in that time.")
+    rows = [_row(total, times=times) for total in found]
+    sums = _total(found, len(by), times=times) if found else None
+    show_table(columns, rows, total=sums, empty="No calls in that time.")
 
 
-def _row(total: UsageTotal) -> tuple[Value, ...]:
+def _row(total: UsageTotal, *, times: bool) -> tuple[Value, ...]:
     counts = (total.calls, total.failed, total.input, total.cached, total.output, total.reasoning)
-    return (*total.group, *map(Long, counts), total.cost, total.charge)
+    took = [None if (seconds := getattr(total, name)) is None else f"{seconds:.3f}" for name in _TIMES if times]
+    return (*total.group, *map(Long, counts), total.cost, total.charge, *took)
 
 
-def _total(found: Sequence[UsageTotal], width: int) -> tuple[Value, ...]:
+def _total(found: Sequence[UsageTotal], width: int, *, times: bool) -> tuple[Value, ...]:
+    """Sums of the sums; of times there are none."""
     fields = ("calls", "failed", "input", "cached", "output", "reasoning")
     counts = [Long(sum(getattr(total, field) for total in found)) for field in fields]
     cost, charge = (money.sum_of(getattr(total, field) for total in found) for field in ("cost", "charge"))
-    return ("total", *[None] * (width - 1), *counts, cost, charge)
+    return ("total", *[None] * (width - 1), *counts, cost, charge, *[None for _ in _TIMES if times])

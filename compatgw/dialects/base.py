@@ -149,6 +149,9 @@ class Quirks:
         tool_names: Tool messages carry the tool's name as well.
         stream_options: `stream_options` is understood; else it is not sent.
         alternate: Neighbouring messages of one role are merged.
+        bridge: What an assistant is made to have said between a tool's result and the user's next words, for upstreams
+            that refuse these side by side; instructions that stand behind an assistant or a tool go to the user's
+            nearest words, too. Empty: the history stays as it is.
         content_null: An assistant's `content: null` is understood; else it becomes "".
         tools: Tools are served at all.
         json_schema: `response_format` of type `json_schema` is served.
@@ -180,6 +183,7 @@ class Quirks:
     tool_names: bool = False
     stream_options: bool = True
     alternate: bool = False
+    bridge: str = ""
     content_null: bool = True
     tools: bool = True
     json_schema: bool = True

@@ -231,7 +231,7 @@ def _sentence(value: Any) -> str:
     if isinstance(value.get("msg"), str):  # one entry of a pydantic validation error
         place = ".".join(str(x) for x in value.get("loc") or ())
         return f"{place}: {value['msg']}" if place else str(value["msg"])
-    for key in ("message", "detail", "error", "title", "reason"):
+    for key in ("message", "Message", "detail", "error", "title", "reason"):
         if found := _sentence(value.get(key)):
             return found
     return ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from compatgw.errors import Forbidden, InsufficientQuota, Overloaded, RateLimited, StreamingDisabled
 from compatgw.policy import limits, money
 from compatgw.policy.access import ALL
+from compatgw.policy.directory import wished
 from compatgw.policy.needs import is_image, parts_of
 from compatgw.policy.plan import Question, plan
 from compatgw.policy.sniffing import checked_media
@@ -99,14 +100,15 @@ def _sole(call: Call, house: House) -> tuple[Route, ...]:
 
 def asked(call: Call, house: House) -> tuple[Question, Directory, Live]:
     """What a planner is to be asked for `call`."""
-    settings, balanced = house.settings, call.options.load_balance
-    model = call.request["model"]
+    settings, model = house.settings, call.request["model"]
+    options = wished(house.directory, model, call.options)
+    balanced = options.load_balance
     turns_of = f"{model} {balanced}" if balanced is not None and balanced.strategy == "round-robin" else None
     question = Question(
         model=model,
         scope=call.scope,
         caller=call.caller,
-        options=call.options,
+        options=options,
         needs=call.kind.needs(call.request, call.input),
         codec=call.surface.codec,
         vision_helper=settings.vision.model is not None,

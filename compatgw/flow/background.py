@@ -17,14 +17,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
 from compatgw.errors import GatewayError, InvalidRequest, Overloaded, RequestTooLarge
 from compatgw.flow.call import EVENTS, JSON, ClientGone
-from compatgw.flow.conversations import name_of
-from compatgw.state.base import CountersLost
+from compatgw.flow.shelves import name_of
 from compatgw.surfaces.responses.stored import WORKING, Kept, entry, number_of, replay
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from compatgw.flow.call import Client, Headers
     from compatgw.flow.conversations import Conversations
+    from compatgw.flow.shelves import Outcome
     from compatgw.flow.tasks import Tasks
     from compatgw.surfaces.base import Parsed
     from compatgw.surfaces.responses import ResponsesFace
@@ -140,14 +140,12 @@ class Background:
 
         Raises:
             Overloaded: It cannot be kept now, so nobody could retrieve it.
+            InvalidRequest: Nothing is kept here.
             RequestTooLarge: It is too large to be kept.
         """
         queued = face.queued()
         name = name_of(owner, queued["id"])
-        await self._live(name)
-        if not await self._kept.keep(owner, entry(parsed, queued)):
-            if self._kept.values.state.startswith("lost"):
-                raise _lost()
+        if not await self._kept.begin(owner, entry(parsed, queued)):
             raise RequestTooLarge(
                 f"This conversation is too large to be worked on in the background: {self._kept.settings.max_entry} "
                 "bytes is the most that is kept. Send it without 'background'.",
@@ -168,10 +166,9 @@ class Background:
         kept = await self._kept.find(owner, id)
         if kept.response["status"] not in WORKING:
             return kept
-        name = name_of(owner, id)
-        if name in self._working:
+        if name_of(owner, id) in self._working:
             return kept._replace(response={**kept.response, "status": "in_progress"})
-        if await self._is_alive(name):
+        if await self._kept.attended(owner, id):
             return kept
         # It may have been done between the two looks.
         kept = await self._kept.find(owner, id)
@@ -223,8 +220,9 @@ class Background:
         if kept.response["status"] not in WORKING:
             return dict(kept.response)
         cancelled = {**kept.response, "status": "cancelled"}
-        if not await self._kept.keep(owner, kept._replace(response=cancelled)):
-            raise _lost()
+        if await self._kept.end(owner, kept._replace(response=cancelled)) == "gone":
+            # It came to its end meanwhile.
+            return dict((await self.retrieve(owner, id)).response)
         found = self._working.get(name_of(owner, id))
         if found is not None:
             found[1].cancel()
@@ -244,89 +242,80 @@ class Background:
         self, owner: str, name: str, parsed: Parsed, face: ResponsesFace, client: Collected, call: asyncio.Task[None]
     ) -> None:
         """Looks after the call, and keeps what it came to."""
-        id = face.queued()["id"]
         try:
-            while not (await asyncio.wait([call], timeout=self._kept.settings.poll))[0]:
-                with contextlib.suppress(CountersLost):
-                    await self._live(name)
-                if await self._cancelled(owner, id):
-                    call.cancel()
-            if not await self._cancelled(owner, id):
-                await self._done(owner, parsed, face, client, call)
-            elif client.frames:
+            wanted = True
+            while wanted and not (await asyncio.wait([call], timeout=self._kept.settings.poll))[0]:
+                # Nobody can have cancelled what cannot be reached.
+                with contextlib.suppress(Overloaded):
+                    wanted = await self._kept.attend(owner, face.queued()["id"])
+            if wanted:
+                wanted = await self._done(owner, parsed, face, client, call)
+            else:
+                call.cancel()
+                await asyncio.wait([call])
+            if not wanted and client.frames:
                 # Whoever follows it has to hear that this is not the end of an answer.
                 client.frames.append(face.failed(GatewayError("The response was cancelled.", code="cancelled")))
         finally:
             call.cancel()
             self._working.pop(name, None)
             client.close()
-            with contextlib.suppress(CountersLost):
-                await self._kept.values.drop(_mark(name))
 
     async def _done(
         self, owner: str, parsed: Parsed, face: ResponsesFace, client: Collected, call: asyncio.Task[None]
-    ) -> None:
-        failure = None if call.cancelled() else call.exception()
-        response: Json
-        if client.too_large:
-            response = face.broken(_too_large(self._kept.settings.max_entry))
-        elif isinstance(failure, GatewayError):
-            response = face.broken(failure)
-        elif call.cancelled():
-            response = face.broken(Overloaded("The gateway stopped before this was done. Send the request again."))
-        elif failure is not None:
-            _log.error("A call in the background failed inside the gateway.", exc_info=failure)
-            response = face.broken(GatewayError("The gateway failed. Send the request again."))
-        elif client.frames:
-            response = orjson.loads(client.frames[-1].partition(b"data: ")[2])["response"]
-        else:
-            response = orjson.loads(client.body)
-        provider = client.provider if face.passes else ""
-        done = response["status"] in ("completed", "incomplete")
-        kept = entry(parsed, response, provider=provider)
+    ) -> bool:
+        """Keeps what the call came to; False when it was cancelled or deleted before."""
+        response = self._outcome(face, client, call)
+        kept = entry(parsed, response, provider=client.provider if face.passes else "")
         events = b"".join(client.frames) if not client.too_large else b""
-        if await self._kept.keep(owner, kept._replace(events=events)) or (
-            events and await self._kept.keep(owner, kept)
-        ):
-            return
-        if done:
-            broken = face.broken(_too_large(self._kept.settings.max_entry))
-            await self._kept.keep(owner, entry(parsed, broken))
+        # Without its events rather than not at all, and what is too large itself has failed.
+        broken = face.broken(_too_large(self._kept.settings.max_entry))
+        for form in (kept._replace(events=events), kept, entry(parsed, broken)):
+            outcome = await self._end(owner, form, client)
+            if outcome != "large":
+                return outcome == "kept"
+        return True
 
-    async def _cancelled(self, owner: str, id: str) -> bool:
-        """True when somebody cancelled it, or deleted it."""
-        try:
-            kept = await self._kept.find(owner, id)
-        except Overloaded:
-            return False
-        except GatewayError:
-            return True
-        return bool(kept.response["status"] == "cancelled")
+    def _outcome(self, face: ResponsesFace, client: Collected, call: asyncio.Task[None]) -> Json:
+        """The response that a call came to which is over."""
+        failure = None if call.cancelled() else call.exception()
+        if client.too_large:
+            return face.broken(_too_large(self._kept.settings.max_entry))
+        if isinstance(failure, GatewayError):
+            return face.broken(failure)
+        if call.cancelled():
+            return face.broken(Overloaded("The gateway stopped before this was done. Send the request again."))
+        if failure is not None:
+            _log.error("A call in the background failed inside the gateway.", exc_info=failure)
+            return face.broken(GatewayError("The gateway failed. Send the request again."))
+        if client.frames:
+            return cast("Json", orjson.loads(client.frames[-1].partition(b"data: ")[2])["response"])
+        return cast("Json", orjson.loads(client.body))
 
-    async def _live(self, name: str) -> None:
+    async def _end(self, owner: str, kept: Kept, client: Collected) -> Outcome:
+        """Keeps what it came to: again and again while that cannot be done, for nobody else has it."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + self._kept.settings.patience
         try:
-            await self._kept.values.put(_mark(name), b"1", self._kept.settings.alive)
-        except CountersLost:
-            raise _lost() from None
-
-    async def _is_alive(self, name: str) -> bool:
-        try:
-            return await self._kept.values.get(_mark(name)) is not None
-        except CountersLost:
-            raise _lost() from None
+            while True:
+                try:
+                    return await self._kept.end(owner, kept)
+                except Overloaded:
+                    if loop.time() >= until:
+                        raise
+                    # Whoever follows it has all of it, and waits for nothing.
+                    client.close()
+                    await asyncio.sleep(self._kept.settings.poll)
+        except (Overloaded, asyncio.CancelledError) as error:
+            _log.error("What the response %.80r came to could not be kept, and is lost.", kept.response["id"])
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            return "kept"
 
 
 async def _called(work: Work, client: Collected) -> None:
     with contextlib.suppress(ClientGone):
         await work(client)
-
-
-def _mark(name: str) -> str:
-    return f"{name}:alive"
-
-
-def _lost() -> Overloaded:
-    return Overloaded("What this gateway keeps of responses cannot be reached. Try again.", retry_after=5)
 
 
 def _too_large(most: int) -> GatewayError:

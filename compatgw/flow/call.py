@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from compatgw.flow.health import Health
     from compatgw.flow.idempotency import Idempotency
     from compatgw.flow.later import Later
+    from compatgw.flow.news import News
     from compatgw.flow.patience import Patience
     from compatgw.flow.prompts import Prompts
     from compatgw.flow.single import Flights
@@ -98,6 +99,7 @@ class House:
         keys: Where each active provider is reached, with the platform's keys.
         retries: How failed attempts are repeated.
         upstream: The way out.
+        news: What processes tell each other.
         health: How each deployment does.
         counters: Limits.
         ledger: Records and money; None in a gateway without.
@@ -127,6 +129,7 @@ class House:
     keys: PlatformKeys
     retries: Rules
     upstream: UpstreamClient
+    news: News
     health: Health
     counters: Counters
     ledger: Ledger | None

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from compatgw.state.base import AuditEntry, CountersLost, Reservation, StateError, UsageRow
+from compatgw.state.base import AuditEntry, CountersLost, Reservation, StateError, Turn, UsageRow
 from compatgw.state.loops import PerLoop
 
 if TYPE_CHECKING:
@@ -113,9 +113,12 @@ class Chores:
             self._failed = False
 
     async def _prune(self, ledger: Ledger) -> None:
-        for kind, days in self._kept:
+        now = self._clock()
+        # A kept response says itself when it ends.
+        over = [(Turn, now), *[(kind, now - days * _DAY) for kind, days in self._kept if days]]
+        for kind, before in over:
             # In batches, so that calls are not kept waiting.
-            while days and await ledger.prune(kind, self._clock() - days * _DAY, _BATCH) == _BATCH:
+            while await ledger.prune(kind, before, _BATCH) == _BATCH:
                 pass
 
 

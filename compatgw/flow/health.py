@@ -1,9 +1,10 @@
 """How each deployment does: its breaker, its latency, its calls in flight. A deployment is `provider/model`.
 
 What is known stands ready for the planner as plain values. Processes tell each other of what opens or
-closes a breaker, through the counters; each keeps what it has heard, so that losing them costs nothing.
+closes a breaker; each keeps what it has heard, so that losing the news costs nothing.
 
-What does not live here: when a breaker opens (`policy/breaker.py`), what the planner makes of it.
+What does not live here: when a breaker opens (`policy/breaker.py`), what the planner makes of it, how processes tell
+each other (`news.py`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
     from compatgw.errors import UpstreamFailure
-    from compatgw.state.base import Counters
+    from compatgw.flow.news import News
 
 # Callers name models, and where a provider takes any name there is no end to them.
 _REMEMBERED = 5000
@@ -80,27 +81,27 @@ class Health:
     """The deployments of one gateway.
 
     Args:
-        counters: Through which processes tell each other.
+        news: Through which processes tell each other.
         clock: Seconds since 1970. random: Numbers from 0 to below 1.
         rules: When breakers open.
     """
 
     def __init__(
         self,
-        counters: Counters,
+        news: News,
         *,
         clock: Callable[[], float],
         random: Callable[[], float],
         rules: breaker.Rules = breaker.DEFAULT,
     ) -> None:
-        self._counters = counters
+        self._news = news
         self._clock = clock
         self._random = random
         self._rules = rules
         self._seen: OrderedDict[str, Sighting] = OrderedDict()
         self._vitals: dict[str, Vitals] = {}
         self._turns: OrderedDict[str, int] = OrderedDict()
-        self._cursor = ""
+        news.listen(_WORD, self._heard)
 
     def __iter__(self) -> Iterator[Sighting]:
         for seen in self._seen.values():
@@ -124,7 +125,7 @@ class Health:
     @property
     def shared(self) -> bool:
         """True when other processes are told."""
-        return self._counters.shared
+        return self._news.shared
 
     def is_well(self, key: str) -> bool:
         """True when nothing speaks against calling `key` now."""
@@ -216,7 +217,7 @@ class Health:
 
     def _update(self, seen: Sighting, after: Breaker) -> None:
         if after is not seen.breaker:
-            seen.untold = seen.untold or (self._counters.shared and breaker.is_news(seen.breaker, after))
+            seen.untold = seen.untold or (self._news.shared and breaker.is_news(seen.breaker, after))
             seen.breaker = after
             seen.vitals.back = breaker.back(after, self._clock(), self._rules) or None
 
@@ -228,7 +229,7 @@ class Health:
         Raises:
             CountersLost: Nobody hears anything for now; what is untold stays so.
         """
-        if not self._counters.shared:
+        if not self._news.shared:
             return
         now = self._clock()
         for seen in self:
@@ -240,18 +241,16 @@ class Health:
                 seen.untold = False
                 seen.told_at = now
                 try:
-                    await self._counters.announce(f"{_WORD} {state} {seen.key}")
+                    await self._news.tell(_WORD, f"{state} {seen.key}")
                 except BaseException:
                     seen.untold = True
                     raise
-        self._cursor, words = await self._counters.announced(self._cursor)
-        for word in words:
-            kind, _, rest = word.partition(" ")
-            encoded, _, key = rest.partition(" ")
-            if kind == _WORD and key:
-                self._heard(key, encoded)
+        await self._news.hear()
 
-    def _heard(self, key: str, encoded: str) -> None:
+    def _heard(self, word: str) -> None:
+        encoded, _, key = word.partition(" ")
+        if not key:
+            return
         try:
             theirs = breaker.loads(base64.b64decode(encoded, validate=True))
         except ValueError:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("compatgw")
 # Headers that hold what nobody else is to see.
-_SECRET = frozenset({"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization", "x-goog-api-key"})
+_SECRET = frozenset(
+    {"authorization", "x-api-key", "api-key", "cookie", "proxy-authorization", "x-goog-api-key", "x-csrf-token"}
+)
 # What is asked of a model in numbers and flags.
 _OPTIONS = (
     "temperature", "top_p", "max_tokens", "max_completion_tokens", "frequency_penalty", "presence_penalty", "seed",

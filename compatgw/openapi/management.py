@@ -24,8 +24,11 @@ _TEXTS = {
     "until": "ISO 8601, or seconds since 1970.",
     "cursor": "`next_cursor` of the page before.",
     "limit": "Rows of a page, 1 to 1000; 50 without it.",
-    "group": "Words with commas between them, such as `day,model`.",
+    "group": "One or more of hour, day, model, team, key, provider, endpoint and code, with commas between them.",
+    "percentiles": "`true` adds `p50` and `p95`, in seconds, of the calls that were answered.",
+    "failed": "`true`: only those with a status from 400 on. `false`: only the others.",
 }
+_CALLS = ("team", "key", "model", "provider", "endpoint", "code", "status", "failed")
 _INTEGERS = ("limit", "status")
 
 Method = Literal["get", "post", "put", "patch", "delete"]
@@ -290,14 +293,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "listUsage",
         "Calls.",
         ListDocument[_D.UsageDocument],
-        query=("team", "key", "model", "provider", "request", "status", *_SPAN, *_LIST),
+        query=("request", *_CALLS, *_SPAN, *_LIST),
     ),
+    _of("GET usage/{call}", "getUsage", "One call.", _D.UsageDocument),
     _of(
         "GET usage/totals",
         "sumUsage",
         "Sums over calls.",
         Totals,
-        query=("group", "team", "key", "model", "provider", *_SPAN),
+        query=("group", "percentiles", *_CALLS, *_SPAN),
     ),
     _of(
         "GET audit",

@@ -1,10 +1,11 @@
-"""The operations that tell of the gateway itself: models, the caller's key, calls, health.
+"""The operations that are about the gateway itself: models, the caller's key, calls, health, its settings.
 
-What does not live here: the shapes (`answers.py`, `web/status.py`).
+What does not live here: the shapes (`answers.py`, `web/status.py`, `admin/reload.py`).
 """
 
 from __future__ import annotations
 
+from compatgw.admin.reload import Reloaded
 from compatgw.openapi import answers
 from compatgw.openapi.operation import Answer, Operation, Parameter
 from compatgw.web.status import StatusDocument
@@ -56,6 +57,16 @@ OPERATIONS: tuple[Operation, ...] = (
         text="How the gateway is; with a key, and where its operator allows it, every upstream.",
         answers={200: Answer(text="The state.", json=StatusDocument)},
         security="optional",
+    ),
+    Operation(
+        method="post",
+        path="/api/admin/reload",
+        id="reloadSettings",
+        tag="Management",
+        text="Reads the file and the variables of the settings again, in all processes that share counters.",
+        answers={200: Answer(text="They hold now; streams under way go on by the former ones.", json=Reloaded)},
+        security="admin",
+        errors=(400, 401, 403),
     ),
     Operation(
         method="get",

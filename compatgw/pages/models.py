@@ -57,9 +57,12 @@ class Row(NamedTuple):
 
 
 def rows(site: Site, visit: Visit) -> list[Row]:
-    """The models in sight of a visit, each once."""
-    if not site.house.settings.docs.models:
-        return []
+    """The models in sight of a visit, each once; none where the operator shows none."""
+    return every(site, visit) if site.house.settings.docs.models else []
+
+
+def every(site: Site, visit: Visit) -> list[Row]:
+    """The models in sight of a visit, each once, whoever may see them."""
     known, scope = site.house.directory, scope_of(site, visit)
     out = []
     for found in directory.listing(known, scope):

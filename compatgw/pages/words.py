@@ -9,6 +9,7 @@ What does not live here: pages (`render.py`), texts of the API, which are Englis
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -18,7 +19,6 @@ import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from decimal import Decimal
 
 LANGUAGES: Mapping[str, str] = MappingProxyType({"en": "English", "vi": "Tiếng Việt"})
 """Code to the name that its speakers have for it; the first is for whoever asks for none of them."""
@@ -98,7 +98,8 @@ def _wishes(accepted: str) -> list[str]:
 
 def number(language: str, value: float | Decimal) -> str:
     """A number as the language groups it: `1,048,576` in English, `1.048.576` in Vietnamese."""
-    grouped = f"{value:,}"
+    # The smallest amounts would be told with an exponent.
+    grouped = f"{value:,f}" if isinstance(value, Decimal) else f"{value:,}"
     return grouped.translate(_TURNED) if language == "vi" else grouped
 
 

@@ -2,7 +2,7 @@
 
 A name is looked up in this order, and the first kind that leads anywhere decides:
 
-1. a name of the operator's own (`[models.NAME]`),
+1. a name of the operator's own (`[models.NAME]`), with all that it lists,
 2. a codename of the catalogue, with all active providers in its list,
 3. an alias of the catalogue,
 4. `provider/model` with the name of an active provider; what follows the slash goes on as it is,
@@ -14,7 +14,7 @@ What does not live here: which of the ways a call takes (`plan.py`), who may use
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypedDict
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from compatgw.policy.access import Caller
     from compatgw.providers.catalogue import Catalogue, Model
     from compatgw.providers.prices import Prices
+    from compatgw.surfaces.extensions import CallOptions, LoadBalance
 
 Scope = frozenset[str] | None
 """Names of the providers in sight; None: all."""
@@ -52,12 +53,20 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class OwnModel:
-    """A name of the operator's own; None leaves a member to the catalogue."""
+    """A name of the operator's own; None leaves a member to the catalogue.
 
-    target: str
+    Attributes:
+        targets: What it means, the preferred first. weights: The share of each; none: all the same.
+        fallback, load_balance: What holds where a call does not say.
+    """
+
+    targets: tuple[str, ...]
     max_output: int | None = None
     context: int | None = None
     traits: Mapping[str, Any] = field(default_factory=dict)
+    fallback: tuple[str, ...] = ()
+    load_balance: LoadBalance | None = None
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +83,8 @@ class Candidate:
         context: Most tokens that it takes in, None when not known.
         max_output: Most tokens that it writes, None when not known.
         traits: Facts for the dialect that differ from its own table.
+        listed: The operator says in which order the ways to call it are tried.
+        weight: Its share, where calls are shared by weights that the operator gave.
     """
 
     key: str
@@ -85,6 +96,8 @@ class Candidate:
     context: int | None
     max_output: int | None
     traits: Mapping[str, Any]
+    listed: bool = False
+    weight: float = 1.0
 
     def takes(self, kind: str) -> bool | None:
         """Whether it takes `image`, `pdf` or `audio`; None when not known."""
@@ -155,6 +168,18 @@ class Directory:
         return self._serving.get(model, ())
 
 
+def wished(directory: Directory, name: str, options: CallOptions) -> CallOptions:
+    """`options` of a call for `name`, with what the operator says of it where the caller says nothing."""
+    own = directory.own.get(name)
+    if own is None or not (own.fallback or own.load_balance):
+        return options
+    return replace(
+        options,
+        fallback=options.fallback or own.fallback,
+        load_balance=options.load_balance or own.load_balance,
+    )
+
+
 def resolve(directory: Directory, name: str, scope: Scope) -> tuple[Candidate, ...]:
     """Every way to call `name`, the preferred first; none where nothing active answers to it."""
     return directory.meaning(name, scope).candidates
@@ -163,14 +188,24 @@ def resolve(directory: Directory, name: str, scope: Scope) -> tuple[Candidate, .
 def _meaning(directory: Directory, name: str, scope: Scope) -> Meaning:
     own = directory.own.get(name)
     search = _Search(directory, scope)
-    search.find(name if own is None else own.target)
+    weights: dict[str, float] = {}
+    for place, target in enumerate((name,) if own is None else own.targets):
+        search.find(target)
+        if own is not None and own.weights:
+            for key in search.found:
+                weights.setdefault(key, own.weights[place])
     return Meaning(
-        tuple(_candidate(directory, name, deployment, model, own) for deployment, model in search.found.values()),
+        tuple(
+            _candidate(directory, name, deployment, model, own, weights.get(key, 1.0))
+            for key, (deployment, model) in search.found.items()
+        ),
         tuple(Absent(key, reason) for key, reason in search.absent.items()),
     )
 
 
-def _candidate(directory: Directory, name: str, deployment: Deployment, model: str, own: OwnModel | None) -> Candidate:
+def _candidate(
+    directory: Directory, name: str, deployment: Deployment, model: str, own: OwnModel | None, weight: float = 1.0
+) -> Candidate:
     known = directory.catalogue.find(deployment.name, model)
     context = known.context if known is not None else None
     max_output = known.max_output if known is not None else None
@@ -186,6 +221,8 @@ def _candidate(directory: Directory, name: str, deployment: Deployment, model: s
         context=context,
         max_output=max_output,
         traits=own.traits if own is not None else {},
+        listed=own is not None and len(own.targets) > 1,
+        weight=weight,
     )
 
 

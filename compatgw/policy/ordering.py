@@ -1,6 +1,7 @@
 """Which candidate of one name comes first: hinted ones, then as `optimise` has it, then the order of the name.
 
-* `quality`: the higher rating first; who has none comes after, in the order of the name.
+* `quality`: the higher rating first; who has none comes after, in the order of the name. So it is where nobody says
+  anything, unless the operator listed what the name means.
 * `speed`: the speed tier, then tokens a second, then the latency seen of late.
 * `cost`: the most that this very request costs there; who has no price comes last.
 
@@ -34,6 +35,8 @@ def ordered(
         placed = _by_cost(found, question, directory)
     elif options.optimise == "speed":
         placed = [(candidate, "speed") for candidate in sorted(found, key=lambda one: _slowness(one, live))]
+    elif options.optimise is None and found[0].listed:
+        placed = [(one, "order") for one in found]
     else:
         placed = _by_quality(found)
     if question.needs.images:

@@ -230,6 +230,9 @@ def plan(question: Question, directory: Directory, live: Live) -> Plan:
 def sole(directory: Directory, model: str, scope: Scope, unsupported: Policy, codec: str) -> tuple[Route, ...]:
     """The one way to call `model`, where there is just one and so nothing to choose; else nothing."""
     candidates, _ = directory.meaning(model, scope)
+    own = directory.own.get(model)
+    if own is not None and (own.fallback or own.load_balance):
+        return ()
     if len(candidates) != 1 or not has_endpoint(candidates[0].deployment, codec):
         return ()
     return (Route(candidates[0], candidates[0].target(unsupported), "asked"),)
@@ -435,7 +438,9 @@ def _picked(
         averages, busy = [state.average for state in states], [state.in_flight for state in states]
         order = balance.least_latency(averages, busy, live.now, live.random)
     else:
-        weights = [group.weight for group in groups] if balanced.models else [1.0] * len(placed)
+        weights = (
+            [group.weight for group in groups] if balanced.models else [one.candidate.weight for one, *_ in placed]
+        )
         order = balance.weighted(weights, live.random)
     return [*chain.from_iterable(placed[place] for place in order), *repeated]
 

@@ -354,6 +354,7 @@ _ROWS = (
             known_only=True,
             tool_choice=_CHOICES,
             tool_ids="mistral",
+            bridge="OK.",
             audio=audio.LISTENS,
             tool_names=True,
             stream_options=False,

@@ -23,11 +23,13 @@ from compatgw.state.schema import NAME, TABLES, Fields, Instant, Money, Words, u
 if TYPE_CHECKING:
     from sqlalchemy import Column
 
-    from compatgw.state.base import UsageRow
+    from compatgw.state.base import Turn, UsageRow
 
 Record = TypeVar("Record")
 
 _LONG = 1_000_000
+# What both back ends take in one row with room to spare; SQLite's own limit is a billion.
+_LARGE = 500_000_000
 _WORDS = 1_000
 _FIELDS = 64 * 1024
 # The year 2255: past that a time in microseconds leaves the numbers that JSON and JavaScript hold exactly.
@@ -74,6 +76,28 @@ def name(value: str, what: str) -> str:
     if not value:
         raise BadRecord(f"{what} is empty.")
     return value
+
+
+def plain(text: str) -> bool:
+    """Whether a text holds nothing that cannot be stored."""
+    try:
+        _text(text, _LONG, "")
+    except BadRecord:
+        return False
+    return True
+
+
+def whole(turn: Turn) -> Turn:
+    """`turn`, when it can be stored.
+
+    Raises:
+        BadRecord: Names the field, what is wrong with it and what it takes.
+    """
+    name(turn.id, "Turn.id")
+    _text(turn.owner, _LONG, "Turn.owner")
+    if (size := len(turn.added) + len(turn.told or b"")) > _LARGE:
+        raise BadRecord(f"Turn {turn.id[:80]!r} has {size:,} bytes, the most is {_LARGE:,}.")
+    return turn
 
 
 def fitted(row: UsageRow) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from sqlalchemy import BigInteger, Boolean, Text, case, delete, func, insert, li
 from sqlalchemy.exc import IntegrityError
 
 from compatgw.policy.money import from_units
+from compatgw.state import turns
 from compatgw.state.base import (
     PROMPTS,
     Account,
@@ -32,10 +33,12 @@ from compatgw.state.base import (
     ProviderSecret,
     Reservation,
     Team,
+    Turn,
     UsageRow,
     UsageTotal,
 )
 from compatgw.state.schema import (
+    MICRO,
     TABLES,
     TIMES,
     Fields,
@@ -59,7 +62,10 @@ if TYPE_CHECKING:
     from compatgw.state.base import Grouping, Listed, Stored
 
 _MOST_GROUPS = 10_000
-_DAY = 86_400_000_000
+_HOUR = 3_600_000_000
+_DAY = 24 * _HOUR
+_SUMS = ("input", "cached", "output", "reasoning", "cost", "charge")
+_FAILED = usage.c.status >= 400
 # Longer than any of our transactions takes: what was told within it is told again, because a row that
 # was numbered earlier may have been committed later.
 _OVERLAP = 10.0
@@ -171,6 +177,11 @@ def _conditions(kind: type[Any], where: Mapping[str, object]) -> list[ColumnElem
                 raise BadRecord(f"{field}: {value!r} is no time. Give seconds since 1970.")
             found.append(time >= value if field == "since" else time < value)
             continue
+        if field == "failed" and kind is UsageRow:
+            if not isinstance(value, bool):
+                raise BadRecord(f"failed: {value!r} is neither true nor false.")
+            found.append(_FAILED if value else ~_FAILED)
+            continue
         column = table.c.get(field)
         if column is None or field == "seq" or isinstance(column.type, _OPAQUE):
             raise BadRecord(f"{kind.__name__} cannot be filtered by {field[:40]!r}.")
@@ -265,46 +276,46 @@ async def changes_after(connection: AsyncConnection, cursor: int | None, now: fl
 
 
 async def totals(
-    connection: AsyncConnection, group: Sequence[Grouping], since: float, until: float, where: Mapping[str, object]
+    connection: AsyncConnection, group: Sequence[Grouping], where: Mapping[str, object], *, percentiles: bool
 ) -> tuple[UsageTotal, ...]:
     """Sums over usage.
 
     Raises:
         BadRecord: A field that does not exist.
     """
+    at = type_coerce(usage.c.at, BigInteger)
     fields: dict[str, ColumnElement[Any]] = {
-        "day": type_coerce(usage.c.at, BigInteger) // _DAY,
-        "model": usage.c.model,
-        "team": usage.c.team,
-        "key": usage.c.key,
-        "provider": usage.c.provider,
+        "hour": at // _HOUR,
+        "day": at // _DAY,
+        **{name: usage.c[name] for name in ("model", "team", "key", "provider", "endpoint", "code")},
     }
     for name in group:
         if name not in fields:
             raise BadRecord(f"Usage cannot be grouped by {name!r}. Choose of {', '.join(fields)}.")
     by = [fields[name].label(f"by_{name}") for name in group]
-    sums = [func.sum(usage.c[name]) for name in ("input", "cached", "output", "reasoning")]
-    money = [func.sum(type_coerce(usage.c[name], BigInteger)) for name in ("cost", "charge")]
-    failed = func.sum(case((usage.c.status >= 400, 1), else_=0))
-    conditions = _conditions(UsageRow, {**where, "since": since, "until": until})
-    statement = (
-        select(*by, func.count(), failed, *sums, *money)
-        .where(*conditions)
-        .group_by(*by)
-        .order_by(*by)
-        .limit(_MOST_GROUPS)
-    )
+    failed = case((_FAILED, 1), else_=0).label("failed")
+    sums = [type_coerce(usage.c[name], BigInteger).label(name) for name in _SUMS]
+    seen = [*by, failed, *sums]
+    if percentiles:
+        latency = type_coerce(usage.c.latency, BigInteger).label("latency")
+        # The share of calls, answered or failed, that took no longer: what both back ends can tell.
+        seen += [latency, func.cume_dist().over(partition_by=[*by, failed], order_by=latency).label("rank")]
+    calls = select(*seen).where(*_conditions(UsageRow, where)).subquery()
+    told = [func.count(), func.sum(calls.c.failed), *[func.sum(calls.c[name]) for name in _SUMS]]
+    if percentiles:
+        answered = calls.c.failed == 0
+        told += [func.min(case((answered & (calls.c.rank >= share), calls.c.latency))) for share in (0.5, 0.95)]
+    places = [calls.c[f"by_{name}"] for name in group]
+    statement = select(*places, *told).group_by(*places).order_by(*places).limit(_MOST_GROUPS)
     return tuple(_total(group, row) for row in await connection.execute(statement) if row[len(group)])
 
 
 def _total(group: Sequence[Grouping], row: Sequence[Any]) -> UsageTotal:
     width = len(group)
-    names = [
-        datetime.fromtimestamp(int(value) * 86_400, UTC).strftime("%Y-%m-%d") if name == "day" else str(value)
-        for name, value in zip(group, row[:width], strict=True)
-    ]
+    names = [_told(name, value) for name, value in zip(group, row[:width], strict=True)]
     calls, failed, taken, cached, given, reasoning = (int(value or 0) for value in row[width : width + 6])
-    cost, charge = (from_units(int(value or 0)) for value in row[width + 6 :])
+    cost, charge = (from_units(int(value or 0)) for value in row[width + 6 : width + 8])
+    p50, p95 = (None if value is None else int(value) / MICRO for value in row[width + 8 :] or (None, None))
     return UsageTotal(
         group=tuple(names),
         calls=calls,
@@ -315,7 +326,17 @@ def _total(group: Sequence[Grouping], row: Sequence[Any]) -> UsageTotal:
         reasoning=reasoning,
         cost=cost,
         charge=charge,
+        p50=p50,
+        p95=p95,
     )
+
+
+def _told(name: Grouping, value: Any) -> str:
+    if name == "day":
+        return datetime.fromtimestamp(int(value) * 86_400, UTC).strftime("%Y-%m-%d")
+    if name == "hour":
+        return datetime.fromtimestamp(int(value) * 3600, UTC).strftime("%Y-%m-%dT%H:00:00Z")
+    return str(value)
 
 
 async def prune(connection: AsyncConnection, kind: type[Any], before: float, limit: int) -> int:
@@ -324,6 +345,8 @@ async def prune(connection: AsyncConnection, kind: type[Any], before: float, lim
     Raises:
         BadRecord: Rows of that kind are kept.
     """
+    if kind is Turn:
+        return await turns.prune(connection, before, limit)
     if kind is Reservation:
         table, key, old = reservations, reservations.c.id, reservations.c.closed < before
         old &= reservations.c.state != "open"

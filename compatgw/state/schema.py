@@ -51,13 +51,14 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
     from sqlalchemy.schema import SchemaItem
 
-HEAD = "0003"
+HEAD = "0004"
 """The revision of `migrations/` that these tables are."""
 VERSION_TABLE = "compatgw_schema"
 
 # Long enough for ids and names of other systems, short enough for every index.
 NAME = 200
-_MICRO = 1_000_000
+MICRO = 1_000_000
+"""Parts of a second that times are kept in."""
 
 
 class Money(TypeDecorator["Decimal"]):
@@ -83,11 +84,11 @@ class Instant(TypeDecorator[float]):
 
     def process_bind_param(self, value: float | None, dialect: Dialect) -> int | None:
         """To microseconds."""
-        return None if value is None else round(value * _MICRO)
+        return None if value is None else round(value * MICRO)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> float | None:
         """From microseconds."""
-        return None if value is None else int(value) / _MICRO
+        return None if value is None else int(value) / MICRO
 
 
 class Words(TypeDecorator[tuple[str, ...]]):
@@ -123,9 +124,12 @@ class Fields(TypeDecorator[Mapping[str, object]]):
 metadata = MetaData()
 
 
+# SQLite numbers rows by itself only where the column is its own INTEGER.
+_SEQ = BigInteger().with_variant(Integer, "sqlite")
+
+
 def _seq() -> Column[int]:
-    # SQLite numbers rows by itself only where the column is its own INTEGER.
-    return Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True)
+    return Column("seq", _SEQ, primary_key=True, autoincrement=True)
 
 
 def _id() -> Column[str]:
@@ -291,6 +295,19 @@ usage = _numbered(
     Column("guardrails", Text, nullable=False, server_default=""),
     Index("compatgw_usage_team", "team", "at"),
     Index("compatgw_usage_key", "key", "at"),
+)
+turns = _numbered(
+    "compatgw_turns",
+    # None once it was deleted, or has ended, while later turns go on from it.
+    Column("id", String(NAME), unique=True),
+    Column("owner", Text, nullable=False),
+    Column("previous", _SEQ, ForeignKey("compatgw_turns.seq"), index=True),
+    Column("created", Instant, nullable=False),
+    Column("expires", Instant, index=True),
+    Column("working", Instant),
+    Column("ring", String(NAME), nullable=False),
+    Column("told", LargeBinary),
+    Column("added", LargeBinary, nullable=False),
 )
 audit = _numbered(
     "compatgw_audit",

@@ -161,9 +161,12 @@ class KeyRing:
 
     def seal(self, secret: str, *, of: str) -> Sealed:
         """Seals `secret`; it opens only for the same `of`, such as team and provider: rows cannot be swapped."""
+        return self.seal_data(secret.encode("utf-8"), of=of)
+
+    def seal_data(self, data: bytes, *, of: str) -> Sealed:
+        """Seals bytes; as `seal`."""
         nonce = self._random(_NONCE)
-        data = self._ciphers[self.current].encrypt(nonce, secret.encode("utf-8"), of.encode("utf-8"))
-        return Sealed(self.current, nonce + data)
+        return Sealed(self.current, nonce + self._ciphers[self.current].encrypt(nonce, data, of.encode("utf-8")))
 
     def open(self, sealed: Sealed, *, of: str) -> str:
         """What was sealed.
@@ -171,17 +174,26 @@ class KeyRing:
         Raises:
             SealBroken: The ring lacks its key, or it is not what was sealed for `of`.
         """
+        try:
+            return self.open_data(sealed, of=of).decode("utf-8")
+        except UnicodeDecodeError:
+            raise _broken(sealed) from None
+
+    def open_data(self, sealed: Sealed, *, of: str) -> bytes:
+        """What was sealed as bytes.
+
+        Raises:
+            SealBroken: As for `open`.
+        """
         cipher = self._ciphers.get(sealed.ring)
         if cipher is None:
             raise SealBroken(
                 f"The key ring has no key {sealed.ring[:40]!r} any more. Put it back until all is sealed anew."
             )
         try:
-            return cipher.decrypt(sealed.data[:_NONCE], sealed.data[_NONCE:], of.encode("utf-8")).decode("utf-8")
+            return cipher.decrypt(sealed.data[:_NONCE], sealed.data[_NONCE:], of.encode("utf-8"))
         except (InvalidTag, ValueError):
-            raise SealBroken(
-                f"What was sealed with {sealed.ring[:40]!r} does not open: it was changed, or moved."
-            ) from None
+            raise _broken(sealed) from None
 
     def reseal(self, sealed: Sealed, *, of: str) -> Sealed | None:
         """The same sealed with the newest key; None when it is already.
@@ -190,6 +202,10 @@ class KeyRing:
             SealBroken: As for `open`.
         """
         return None if sealed.ring == self.current else self.seal(self.open(sealed, of=of), of=of)
+
+
+def _broken(sealed: Sealed) -> SealBroken:
+    return SealBroken(f"What was sealed with {sealed.ring[:40]!r} does not open: it was changed, or moved.")
 
 
 def last4(secret: str) -> str:

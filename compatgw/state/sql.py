@@ -23,7 +23,7 @@ from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from compatgw.policy import money
-from compatgw.state import accounts, queries
+from compatgw.state import accounts, queries, turns
 from compatgw.state.accounts import Close, Hold
 from compatgw.state.base import (
     AuditEntry,
@@ -36,7 +36,7 @@ from compatgw.state.base import (
     StateError,
     Wallet,
 )
-from compatgw.state.checking import checked, name
+from compatgw.state.checking import checked, name, plain, whole
 from compatgw.state.database import Database, place_of
 from compatgw.state.loops import PerLoop
 from compatgw.state.schema import audit as audit_table
@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         Page,
         Prompt,
         Stored,
+        Turn,
         UsageRow,
         UsageTotal,
     )
@@ -355,22 +356,70 @@ class SqlLedger:
         return True
 
     async def usage(
-        self, group: Sequence[Grouping], *, since: float, until: float, where: Mapping[str, object] | None = None
+        self,
+        group: Sequence[Grouping],
+        *,
+        since: float,
+        until: float,
+        where: Mapping[str, object] | None = None,
+        percentiles: bool = False,
     ) -> tuple[UsageTotal, ...]:
         """Sums over calls; see `Ledger`."""
-        wanted = _filters(where)
-        return await self._read(lambda connection: queries.totals(connection, group, since, until, wanted))
+        wanted = {**_filters(where), "since": since, "until": until}
+        return await self._read(lambda connection: queries.totals(connection, group, wanted, percentiles=percentiles))
 
     async def prune(self, kind: type[object], before: float, limit: int = 1000) -> int:
         """Deletes some of the oldest rows; see `Ledger`."""
         return await self._write(lambda connection: queries.prune(connection, kind, before, limit), None)
 
+    # --- kept responses ---
+
+    async def keep_turn(self, turn: Turn, *, after: str | None = None) -> None:
+        """Stores a turn of a conversation; see `Ledger`."""
+        sound = whole(replace(turn, created=turn.created or self._clock()))
+        await self._write(lambda connection: turns.add(connection, sound, after), None, durable=False)
+
+    async def end_turn(self, turn: Turn) -> bool:
+        """Puts what was worked on in its place; see `Ledger`."""
+        sound = whole(turn)
+        return await self._write(lambda connection: turns.end(connection, sound), None, durable=False)
+
+    async def attend_turn(self, id: str, owner: str, until: float) -> bool:
+        """Says that a turn is worked on; see `Ledger`."""
+        if not _askable(id, owner):
+            return False
+        return await self._write(lambda connection: turns.attend(connection, id, owner, until), None, durable=False)
+
+    async def turn(self, id: str, owner: str) -> Turn | None:
+        """A turn by itself; see `Ledger`."""
+        if not _askable(id, owner):
+            return None
+        return await self._read(lambda connection: turns.find(connection, id, owner, self._clock()))
+
+    async def conversation(self, id: str, owner: str) -> tuple[Turn, ...]:
+        """A turn and all that came before it; see `Ledger`."""
+        if not _askable(id, owner):
+            return ()
+        return await self._read(lambda connection: turns.conversation(connection, id, owner, self._clock()))
+
+    async def forget_turn(self, id: str, owner: str) -> bool:
+        """Deletes a turn; see `Ledger`."""
+        if not _askable(id, owner):
+            return False
+        return await self._write(lambda connection: turns.forget(connection, id, owner), None)
+
     # --- transactions ---
 
-    async def _write(self, run: Callable[[AsyncConnection], Awaitable[Result]], audit: AuditEntry | None) -> Result:
+    async def _write(
+        self,
+        run: Callable[[AsyncConnection], Awaitable[Result]],
+        audit: AuditEntry | None,
+        *,
+        durable: bool = True,
+    ) -> Result:
         session = await self._session()
         noted = checked(audit) if audit is not None else None
-        async with session.database.write() as connection:
+        async with session.database.write(durable=durable) as connection:
             result = await run(connection)
             if noted is not None:
                 await connection.execute(insert(audit_table), asdict(noted))
@@ -417,6 +466,11 @@ def _possible(id: str) -> bool:
     except BadRecord:
         return False
     return True
+
+
+def _askable(id: str, owner: str) -> bool:
+    """False for what no turn can be called, nor its owner."""
+    return _possible(id) and plain(owner)
 
 
 def _filters(where: Mapping[str, object] | None) -> Mapping[str, object]:

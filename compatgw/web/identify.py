@@ -116,6 +116,11 @@ class Identify:
         return not self._known and ask.authenticate is None and ask.tokens is None and ask.verifier is None
 
     @property
+    def by_host(self) -> bool:
+        """True when the host decides who calls."""
+        return self._ask.authenticate is not None
+
+    @property
     def tokens(self) -> TokenVerifier | None:
         """What knows tokens of issuers."""
         return self._ask.tokens

@@ -24,7 +24,18 @@ Level = Literal["error", "warning"]
 # Members that are random by nature: pictures, sounds, vectors, what a vendor signs or encrypts, ids.
 _RANDOM: Final = frozenset(
     {
-        *("data", "b64_json", "url", "image_url", "file_data", "embedding", "embeddings", "signature", "audio"),
+        *(
+            "bytes",
+            "data",
+            "b64_json",
+            "url",
+            "image_url",
+            "file_data",
+            "embedding",
+            "embeddings",
+            "signature",
+            "audio",
+        ),
         *("thoughtSignature", "thought_signature", "encrypted_content", "obfuscation", "system_fingerprint"),
         *("id", "item_id", "response_id", "responseId", "request_id", "tool_call_id", "tool_use_id", "call_id"),
         *("generation_id", "previous_response_id", "base64"),

@@ -28,6 +28,7 @@ _RESPONSE_HEADERS: Final = frozenset(
         *("content-type", "content-length", "cache-control", "allow", "location", "retry-after", "retry-after-ms"),
         *("x-should-retry", "x-request-id", "request-id", "apim-request-id", "x-ms-region", "x-ms-rai-invoked"),
         *("openai-processing-ms", "openai-version", "openai-model", "x-groq-region", "x-envoy-upstream-service-time"),
+        *("x-amzn-errortype", "x-amzn-requestid"),
         *("x-debug-trace-id", "x-api-warning", "mistral-correlation-id"),
     }
 )

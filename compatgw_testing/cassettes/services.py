@@ -7,6 +7,7 @@ live here: the variables themselves (`doors/environ.py`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ class Service(NamedTuple):
 
     Attributes:
         address: Scheme and host; "" if every customer has another.
-        dialect: "openai", "anthropic", "gemini" or "cohere".
+        dialect: "openai", "anthropic", "gemini", "cohere" or "bedrock".
         variable: The environment variable that its clients take their base URL from.
         base: What that URL has after the address.
         keys: The variables that its clients take their key from.
@@ -49,6 +50,12 @@ SERVICES: Final[Mapping[str, Service]] = {
     "deepseek": Service("https://api.deepseek.com", "openai", "DEEPSEEK_API_BASE", "", ("DEEPSEEK_API_KEY",)),
     "openrouter": Service("https://openrouter.ai", "openai", "OPENROUTER_API_BASE", "/api/v1", ("OPENROUTER_API_KEY",)),
     "perplexity": Service("https://api.perplexity.ai", "openai", "", "", ("PERPLEXITY_API_KEY",)),
+    "voyage": Service("https://api.voyageai.com", "openai", "", "/v1", ("VOYAGE_API_KEY",)),
+    "jina": Service("https://api.jina.ai", "openai", "", "/v1", ("JINA_API_KEY",)),
+    # Their address is that of a region.
+    "bedrock": Service("", "bedrock", "", "", ("AWS_BEARER_TOKEN_BEDROCK",)),
+    "bedrock-openai": Service("", "openai", "", "/openai/v1", ("AWS_BEARER_TOKEN_BEDROCK",)),
+    "vertex-openai": Service("", "openai"),
     **{
         name: Service(address, "openai", "", base)
         for name, address, base in (
@@ -73,6 +80,8 @@ SERVICES: Final[Mapping[str, Service]] = {
 }
 # Other names of the same servers.
 _ALIASES: Final = {"https://api.cohere.ai": "cohere", "https://eu.api.openai.com": "openai"}
+_BEDROCK: Final = re.compile(r"https://bedrock-runtime\.[a-z0-9-]+\.amazonaws\.com")
+_VERTEX: Final = re.compile(r"https://(?:[a-z0-9-]+-)?aiplatform\.googleapis\.com")
 _AZURE: Final = (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com")
 # What needs no escape in a path.
 PATH_SAFE: Final = "/:@!$&'()*+,;=~"
@@ -98,6 +107,10 @@ def service_at(url: str) -> tuple[str, str]:
     path = parts.path or "/"
     if address.endswith(_AZURE):
         return "azure", path
+    if _BEDROCK.fullmatch(address):
+        return "bedrock-openai" if path.startswith("/openai/") else "bedrock", path
+    if _VERTEX.fullmatch(address) and "/endpoints/openapi/" in path:
+        return "vertex-openai", path
     for name, service in SERVICES.items():
         # What answers on a port of this machine may be anything.
         if service.address == address and parts.scheme == "https":

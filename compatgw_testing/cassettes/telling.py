@@ -17,7 +17,7 @@ async def error_answer(send: Send, dialect: str, status: int, code: str, message
 
     Args:
         send: Of ASGI.
-        dialect: "openai", "anthropic", "gemini" or "cohere".
+        dialect: "openai", "anthropic", "gemini", "cohere" or "bedrock".
         status: An HTTP status that is not worth another try, such as 400.
         code: For programs.
         message: For people.
@@ -40,6 +40,6 @@ def envelope(dialect: str, status: int, code: str, message: str) -> dict[str, An
     if dialect == "gemini":
         info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": code.upper(), "domain": "cassette"}
         return {"error": {"code": status, "message": text, "status": "INVALID_ARGUMENT", "details": [info]}}
-    if dialect == "cohere":
+    if dialect in ("cohere", "bedrock"):
         return {"message": f"{code}: {text}"}
     return {"error": {"message": text, "type": "invalid_request_error", "param": None, "code": code}}

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from compatgw_testing.matrix.asked import SeenCall
 from compatgw_testing.matrix.reading import (
     Json,
+    answered,
     check_call,
     check_texts,
     error,
     events,
     expect_type,
-    failed,
     parsed,
-    whole_object,
 )
 
 if TYPE_CHECKING:
@@ -81,24 +80,10 @@ class Chat:
 
     def read(self, seen: Seen, mode: Mode) -> Seen:
         """Fills in `seen` from its status, headers and raw body."""
-        if seen.status != 200:
-            if (value := failed(seen)) is not None:
-                seen.error = error(value["error"], seen)
-        elif mode == "stream":
-            _Stream(seen).read()
-        else:
-            self._plain(seen)
-        return seen
+        return answered(seen, mode, self._plain, lambda: _Stream(seen).read())
 
     @staticmethod
-    def _plain(seen: Seen) -> None:
-        value = whole_object(seen)
-        if value is None:
-            return
-        if value.get("error"):
-            seen.problems.append("an error came under status 200")
-            seen.ended, seen.error = "error", error(value["error"], seen)
-            return
+    def _plain(value: Json, seen: Seen) -> None:
         _head(value, "chat.completion", seen)
         choices = value.get("choices")
         if not isinstance(choices, list) or len(choices) != 1:

@@ -6,14 +6,14 @@ What does not live here: any surface's own words (`chat.py`, `messages.py`, `res
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.matrix.asked import SeenError
 
 if TYPE_CHECKING:
-    from compatgw_testing.matrix.asked import Seen, SeenCall
+    from compatgw_testing.matrix.asked import Mode, Seen, SeenCall
 
 Json = dict[str, Any]
 
@@ -102,6 +102,26 @@ def error(given: object, seen: Seen) -> SeenError:
         seen.problems.append(f"the error has no message: {given!r}")
     texts = {name: given[name] for name in ("message", "type", "code", "param") if isinstance(given.get(name), str)}
     return SeenError(**texts)
+
+
+def answered(seen: Seen, mode: Mode, whole: Callable[[Json, Seen], None], streamed: Callable[[], None]) -> Seen:
+    """Reads an answer of one of OpenAI's own surfaces, and gives `seen`.
+
+    Args:
+        whole: Reads a plain answer's object. streamed: Reads a stream.
+    """
+    if seen.status != 200:
+        if (value := failed(seen)) is not None:
+            seen.error = error(value["error"], seen)
+    elif mode == "stream":
+        streamed()
+    elif (value := whole_object(seen)) is not None:
+        if value.get("error"):
+            seen.problems.append("an error came under status 200")
+            seen.ended, seen.error = "error", error(value["error"], seen)
+        else:
+            whole(value, seen)
+    return seen
 
 
 def check_call(call: SeenCall, seen: Seen) -> None:

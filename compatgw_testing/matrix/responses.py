@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compatgw_testing.matrix.reading import error, failed, whole_object
+from compatgw_testing.matrix.reading import answered
 from compatgw_testing.matrix.responses_stream import Stream, check_response, finished
 
 if TYPE_CHECKING:
@@ -75,24 +75,10 @@ class Responses:
 
     def read(self, seen: Seen, mode: Mode) -> Seen:
         """Fills in `seen` from its status, headers and raw body."""
-        if seen.status != 200:
-            if (value := failed(seen)) is not None:
-                seen.error = error(value["error"], seen)
-        elif mode == "stream":
-            Stream(seen).read()
-        else:
-            self._plain(seen)
-        return seen
+        return answered(seen, mode, self._plain, lambda: Stream(seen).read())
 
     @staticmethod
-    def _plain(seen: Seen) -> None:
-        value = whole_object(seen)
-        if value is None:
-            return
-        if value.get("error"):
-            seen.problems.append("an error came under status 200")
-            seen.ended, seen.error = "error", error(value["error"], seen)
-            return
+    def _plain(value: Json, seen: Seen) -> None:
         check_response(value, seen)
         if value.get("status") not in ("completed", "incomplete"):
             seen.problems.append(f"the status is {value.get('status')!r}")

@@ -35,8 +35,7 @@ class Upstream:
         shown: Its model that shows its thought to one client surface alone, by the surface's name.
         gives: What it can do beside text: `tools`, `parallel` calls, `schema`, `json`, `image`, `document`, `cached`
             and `cache_write` counts, `reasoning` counts, `refusal`, a `required` call, `choice` of a tool,
-            `error_event` in a stream, `fragments` of tool calls, `sealed` thought, words of
-            the user right after a tool's result (`user_after_tool`).
+            `error_event` in a stream, `fragments` of tool calls, `sealed` thought.
         also: Client surfaces whose own protocol it speaks beside that of its dialect.
     """
 
@@ -61,7 +60,7 @@ class Upstream:
 
 _TOOLS = frozenset({"tools", "parallel", "required", "choice", "fragments"})
 _SIMPLE = _TOOLS - {"fragments"} | {"error_event"}
-_ALL = _TOOLS | {"schema", "json", "image", "cached", "error_event", "user_after_tool"}
+_ALL = _TOOLS | {"schema", "json", "image", "cached", "error_event"}
 _RESPONSES = frozenset({"responses"})
 _ROWS = (
     Upstream(
@@ -120,7 +119,7 @@ _ROWS = (
         dialect="openai",
         model="mistral-small-latest",
         thinker="magistral-small-latest",
-        gives=_ALL - {"error_event", "fragments", "user_after_tool"},
+        gives=_ALL - {"error_event", "fragments"},
     ),
     Upstream(
         name="deepseek",

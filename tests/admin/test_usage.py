@@ -38,15 +38,20 @@ async def test_a_call_is_shown_as_it_went(desk: Desk) -> None:
     assert {"team": "t1", "key": "k1", "model": "gpt-4o", "input": 100, "first_token": 0.25}.items() <= shown.items()
     assert shown["at"] == "2026-11-18T11:06:40.000000Z"
     assert (await desk.rows("usage", request="req-u1")) == [shown]
+    assert await desk.done("GET", "usage/u1") == shown
+    for id in ("u2", "u1%00", "u" * 500):
+        assert await desk.refused("GET", f"usage/{id}") == (404, "not_found", None)
 
 
 async def test_calls_are_filtered(desk: Desk) -> None:
-    """By team, key, model, provider, request, status and time, also together."""
+    """By team, key, model, provider, endpoint, request, status, code and time, also together."""
     await written(
         desk,
         used("a"),
-        used("b", team="t2", key="k2", model="claude", provider="anthropic", status=429, at=NOW + 10, cost=None),
-        used("c", key="k3", at=NOW + 20),
+        used(
+            "b", team="t2", key="k2", model="claude", provider="anthropic", status=429, at=NOW + 10, cost=None, code="x"
+        ),
+        used("c", key="k3", at=NOW + 20, endpoint="embeddings"),
     )
 
     async def ids(**query: Any) -> str:
@@ -59,6 +64,9 @@ async def test_calls_are_filtered(desk: Desk) -> None:
     assert await ids(provider="openai") == "ca"
     assert await ids(request="req-b") == "b"
     assert await ids(status="429") == "b"
+    assert await ids(failed="true") == await ids(code="x") == "b"
+    assert await ids(failed="false") == "ca"
+    assert await ids(endpoint="embeddings") == "c"
     assert await ids(since=str(NOW + 10), until=str(NOW + 20)) == "b"
     assert await ids(since="2026-11-18T11:07:00Z") == "c"
     assert await ids(team="nobody") == ""
@@ -108,6 +116,8 @@ async def test_calls_are_summed_up(desk: Desk) -> None:
             "reasoning": 3,
             "cost": "0.000000003",
             "charge": "0.30",
+            "p50": None,
+            "p95": None,
         }
     ]
     assert [(row["group"], row["calls"]) for row in both] == [
@@ -118,6 +128,11 @@ async def test_calls_are_summed_up(desk: Desk) -> None:
     assert (await desk.rows("usage/totals", until=str(NOW)))[0]["calls"] == 1
     assert await desk.rows("usage/totals", since="2026-11-19") == []
     assert await desk.rows("usage/totals", team="nobody") == []
+    assert [row["group"] for row in await desk.rows("usage/totals", group="hour,code", failed="true")] == [
+        {"hour": "2026-11-18T11:00:00Z", "code": ""}
+    ]
+    (timed,) = await desk.rows("usage/totals", percentiles="true")
+    assert (timed["p50"], timed["p95"]) == (0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -147,6 +162,9 @@ async def test_calls_are_summed_up(desk: Desk) -> None:
         ("usage/totals", {"group": "day,"}, "group"),
         ("usage/totals", {"limit": "5"}, "limit"),
         ("usage/totals", {"request": "r"}, "request"),
+        ("usage/totals", {"percentiles": "yes"}, "percentiles"),
+        ("usage/totals", {"failed": "1"}, "failed"),
+        ("usage", {"failed": "maybe"}, "failed"),
         ("teams", {"active": "yes"}, "active"),
         ("teams", {"id": "acme"}, "id"),
         ("keys", {"hash": "x"}, "hash"),

@@ -71,7 +71,9 @@ SHARED: Mapping[str, frozenset[str]] = {
         | {"blocks", "bodies", "batches", "events", "fence", "hosted", "purposes", "ranking", "vectors"}
     ),
     "surfaces": frozenset({"base", "extensions", "guards", "whole"}),
-    "fakes": frozenset({"answer", "base", "delivery", "form", "jsonschema", "media", "quota", "scripted", "shape"}),
+    "fakes": frozenset(
+        {"answer", "base", "delivery", "form", "jsonschema", "media", "pictures", "quota", "scripted", "shape"}
+    ),
 }
 LISTS_MEMBERS = "table"
 _COMMON = "(shared files)"
@@ -102,6 +104,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("compatgw/standing.py", "compatgw.admin.api"): "only a gateway with a ledger has it",
     ("compatgw/standing.py", "compatgw.openapi.endpoint"): "built for whoever asks for it first",
     ("compatgw/standing.py", "compatgw.pages.public"): "needs jinja2, which an installation may lack",
+    ("compatgw/standing.py", "compatgw.pages.console.routes"): "the same",
     ("compatgw/standing.py", "compatgw.pages.static"): "read for whoever asks for a page first",
     ("compatgw/assembly.py", "compatgw.state.secrets"): "needs argon2 and cryptography, which an installation may lack",
     ("compatgw/assembly.py", "compatgw.state.verify"): "the same",
@@ -112,6 +115,7 @@ LAZY: Mapping[tuple[str, str], str] = {
     ("compatgw/flow/guarding.py", "compatgw.guardrails.moderation"): "the same",
     ("compatgw/assembly.py", "compatgw.flow.conversations"): "loaded with the first call of the surface that has them",
     ("compatgw/assembly.py", "compatgw.flow.background"): "the same",
+    ("compatgw/assembly.py", "compatgw.flow.shelves"): "the same",
     ("compatgw/web/routes.py", "compatgw.web.responses"): "the same: `responses`",
     ("compatgw/assembly.py", "compatgw.admin.office"): "only a gateway with a ledger has it",
     ("compatgw/assembly.py", "compatgw.web.oidc"): "only a gateway with issuers has it",

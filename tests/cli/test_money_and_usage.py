@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -205,6 +206,17 @@ def test_usage_is_summed_by_what_is_asked(line: Line, ledger_url: str) -> None:
     assert line.rows("usage", "--until", "30d", "--since", "90d", "--by", "team")[0]["CALLS"] == "1"
 
 
+def test_usage_by_hours_and_how_long_calls_took(line: Line, ledger_url: str) -> None:
+    """Half of the answered calls, and 19 of 20, in seconds; of all sums together there is none."""
+    rows = calls()
+    use(ledger_url, [replace(row, latency=number / 2) for number, row in enumerate(rows)])
+    found = line.rows("usage", "--by", "hour", "--times", "--team", "acme")
+    assert [(row["CALLS"], row["P50"], row["P95"]) for row in found] == [("3", "0.000", "1.000"), ("3", "-", "-")]
+    assert found[0]["HOUR"].endswith(":00:00Z")
+    assert line.json("usage", "--times", "--by", "team")["data"][0]["p95"] == 1.0
+    assert line.json("usage", "--by", "team")["data"][0]["p95"] is None
+
+
 def test_usage_as_json_is_what_the_management_api_answers(line: Line, ledger_url: str) -> None:
     """A list of sums, amounts as exact texts, without a row of totals."""
     use(ledger_url, calls())
@@ -231,4 +243,4 @@ def test_usage_of_a_time_that_is_none_is_a_usage_error(line: Line) -> None:
     """Status 2."""
     assert line.run("usage", "--since", "last week").exit_code == 2
     assert line.run("usage", "--since", "1d", "--until", "2d").exit_code == 2
-    assert line.run("usage", "--by", "hour").exit_code == 2
+    assert line.run("usage", "--by", "colour").exit_code == 2

@@ -110,13 +110,18 @@ def test_the_demos_curl_lines_work_as_printed(process: list[subprocess.Popen[str
     python = printed[printed.index("from openai") : printed.index("Stop with")]
     done = subprocess.run([sys.executable, "-c", python], capture_output=True, text=True, timeout=50)
     assert done.stdout.count(" -> ") == 4, done.stderr
+    console = re.search(r"(http\S+)/console   log in with (\S+)", printed)
+    assert console is not None
+    assert httpx.get(f"{console[1]}/console/login").status_code == 200
+    calls = httpx.get(f"{console[1]}/api/admin/usage", headers={"Authorization": f"Bearer {console[2]}"}).json()["data"]
+    assert {call["provider"] for call in calls} == {"openai", "anthropic", "gemini", "cohere"}
 
 
 def test_serve_answers_under_a_path_with_the_key_it_made(process: list[subprocess.Popen[str]], folder: Path) -> None:
-    """On loopback without keys, one is made and printed; so is that a file was made for those to come."""
+    """On loopback without keys, two are made and printed, to call and to manage; so is that a file was made."""
     one = start(process, "serve", "--port", "0", "--path", "api", OPENAI_API_KEY="sk-x", COMPATGW_NAME="mine")
     assert one.stdout is not None
-    printed = lines_until(one.stdout, "key: ")
+    printed = lines_until(one.stdout, "console: ")
     assert printed.count("Made compatgw.db") == 1
     assert (folder / "compatgw.db").is_file()
     key = re.search(r"key: (\S+)", printed)
@@ -128,6 +133,11 @@ def test_serve_answers_under_a_path_with_the_key_it_made(process: list[subproces
     headers = {"Authorization": f"Bearer {key[1]}"}
     models = httpx.get(f"http://127.0.0.1:{port}/api/v1/models", headers=headers).json()["data"]
     assert any(row["id"].startswith("openai/") for row in models)
+    console = re.search(r"console: (\S+)/console   log in with (\S+)", printed)
+    assert console is not None
+    admin = {"Authorization": f"Bearer {console[2]}"}
+    assert httpx.get(f"{console[1]}/api/admin/teams", headers=admin).status_code == 200
+    assert httpx.get(f"{console[1]}/api/admin/teams", headers=headers).status_code == 403
     assert httpx.get(f"http://127.0.0.1:{port}/elsewhere").json()["error"]["code"] == "unknown_endpoint"
 
 

@@ -14,6 +14,7 @@ import pytest
 from compatgw import Gateway
 from compatgw.errors import UpstreamFailure
 from compatgw.flow import health
+from compatgw.flow.news import News
 from compatgw.policy import breaker
 from compatgw.state.base import CountersLost
 from compatgw.state.redis import RedisCounters
@@ -238,7 +239,7 @@ async def test_what_happens_while_a_word_is_on_its_way_is_told_in_the_next(redis
 
     rules = breaker.Rules(streak=3, open_for=30.0)
     slow, quick = Slow(redis_url), RedisCounters(redis_url)
-    one, two = (health.Health(each, clock=clock, random=lambda: 0.0, rules=rules) for each in (slow, quick))
+    one, two = (health.Health(News(each), clock=clock, random=lambda: 0.0, rules=rules) for each in (slow, quick))
     await two.exchange()
     failure = UpstreamFailure("It failed.")
     one.failed("one/m", failure)

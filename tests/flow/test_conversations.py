@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
@@ -12,11 +13,14 @@ import pytest
 from compatgw.dialects.base import Answer
 from compatgw.errors import GatewayError, InvalidRequest, NotFound, Overloaded, RequestTooLarge, UpstreamFailure
 from compatgw.flow.background import Background
-from compatgw.flow.conversations import Conversations, Keeping, name_of
+from compatgw.flow.conversations import Conversations, Keeping
+from compatgw.flow.shelves import CounterShelf, LedgerShelf, Shelf, name_of
 from compatgw.flow.tasks import Tasks
 from compatgw.state.loss import GuardedCounters
 from compatgw.state.memory import MemoryCounters
 from compatgw.state.redis import RedisCounters
+from compatgw.state.secrets import KeyRing
+from compatgw.state.sql import SqlLedger
 from compatgw.surfaces.base import Parsed, View
 from compatgw.surfaces.responses import ResponsesFace, parse
 from compatgw.surfaces.responses.stored import entry, page
@@ -35,15 +39,20 @@ def lost(meanwhile: Any) -> GuardedCounters:
     return GuardedCounters(RedisCounters("redis://127.0.0.1:1/0", timeout=0.2), meanwhile)
 
 
-@pytest.fixture(params=["memory", "redis"])
-async def values(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
-    """Where responses are kept: in memory, and on a real server."""
+@pytest.fixture(params=["memory", "redis", "sqlite", "postgres", "sealed"])
+async def shelf(request: pytest.FixtureRequest) -> AsyncIterator[Shelf]:
+    """Where responses are kept: in memory, on a real server, in a ledger on each back end."""
     if request.param == "memory":
-        yield MemoryCounters()
-        return
-    shared = RedisCounters(request.getfixturevalue("redis_url"), prefix=f"kept-{uuid4().hex}")
-    yield shared
-    await shared.aclose()
+        yield CounterShelf(MemoryCounters())
+    elif request.param == "redis":
+        shared = RedisCounters(request.getfixturevalue("redis_url"), prefix=f"kept-{uuid4().hex}")
+        yield CounterShelf(shared)
+        await shared.aclose()
+    else:
+        sealed = request.param == "sealed"
+        ledger = SqlLedger(request.getfixturevalue("empty_ledger")("sqlite" if sealed else request.param))
+        yield LedgerShelf(ledger, KeyRing({"k1": bytes(32)}) if sealed else None, time.time)
+        await ledger.aclose()
 
 
 class Clock:
@@ -90,18 +99,18 @@ async def kept(
 # --- keeping ---------------------------------------------------------------------------------
 
 
-async def test_a_response_is_kept_with_its_conversation(values: Any) -> None:
+async def test_a_response_is_kept_with_its_conversation(shelf: Shelf) -> None:
     """What was asked, each item with an id, and what was said."""
-    conversations = Conversations(values)
+    conversations = Conversations(shelf)
     found = await conversations.find(OWNER, await kept(conversations))
     assert found.response["status"] == "completed"
     assert [item["id"] for item in found.inputs] == ["msg_cgww1in00"]
     assert [item["role"] for item in found.items] == ["user", "assistant"]
 
 
-async def test_a_conversation_is_flat(values: Any) -> None:
+async def test_a_conversation_is_flat(shelf: Shelf) -> None:
     """The third turn is one look, even when the first two are gone."""
-    conversations = Conversations(values)
+    conversations = Conversations(shelf)
     first = await kept(conversations)
     parsed = await conversations.resolved(OWNER, asked(previous_response_id=first, input="and?"))
     second = await kept(conversations, parsed, "w2", "More")
@@ -111,9 +120,9 @@ async def test_a_conversation_is_flat(values: Any) -> None:
     assert [item["content"][0]["text"] for item in (await conversations.find(OWNER, second)).inputs] == ["and?"]
 
 
-async def test_nobody_else_has_it(values: Any) -> None:
+async def test_nobody_else_has_it(shelf: Shelf) -> None:
     """Neither by its id, nor to go on with, nor to delete."""
-    conversations = Conversations(values)
+    conversations = Conversations(shelf)
     id = await kept(conversations)
     for owner in ("team b", "name a"):
         with pytest.raises(NotFound):
@@ -132,10 +141,19 @@ async def test_names_cannot_be_forged() -> None:
     assert name_of('a","b', "c") != name_of("a", 'b","c')
 
 
+async def test_whoever_has_an_odd_name_has_it_alone(shelf: Shelf) -> None:
+    """Names are a token's own: they may hold what no database takes, and are told apart all the same."""
+    conversations, names = Conversations(shelf), ("name a\0", "name a\N{REPLACEMENT CHARACTER}", "name \ud800")
+    for number, owner in enumerate(names):
+        await conversations.keep(owner, entry(asked(), {**face_of(asked()).queued(), "output": [], "n": number}))
+    for number, owner in enumerate(names):
+        assert (await conversations.find(owner, "resp_w1")).response["n"] == number
+
+
 async def test_it_ends_with_its_time() -> None:
     """After so many seconds it is unknown."""
     clock = Clock()
-    conversations = Conversations(MemoryCounters(clock=clock), Keeping(keep=60))
+    conversations = Conversations(CounterShelf(MemoryCounters(clock=clock)), Keeping(keep=60))
     id = await kept(conversations)
     clock.now += 59
     await conversations.find(OWNER, id)
@@ -146,7 +164,7 @@ async def test_it_ends_with_its_time() -> None:
 
 async def test_what_is_too_large_is_told_but_not_kept() -> None:
     """And the client hears of it: `store` is false."""
-    conversations = Conversations(MemoryCounters(), Keeping(max_entry=2048))
+    conversations = Conversations(CounterShelf(MemoryCounters()), Keeping(max_entry=2048))
     parsed = asked(input="x" * 3000)
     face = face_of(parsed)
     answer = said("Hello")
@@ -159,7 +177,7 @@ async def test_what_is_too_large_is_told_but_not_kept() -> None:
 async def test_nothing_is_kept_that_is_not_to_be() -> None:
     """`store: false` is told as such, too."""
     values = MemoryCounters()
-    conversations = Conversations(values)
+    conversations = Conversations(CounterShelf(values))
     parsed = asked(store=False)
     face = face_of(parsed)
     await conversations.settle(OWNER, parsed, face, "up", said("Hello"))
@@ -170,7 +188,7 @@ async def test_nothing_is_kept_that_is_not_to_be() -> None:
 async def test_while_it_is_lost_nothing_is_known() -> None:
     """503 for who asks, also where this process's own memory stands in; an answer is told all the same."""
     for meanwhile in ("local", "refuse"):
-        conversations = Conversations(lost(meanwhile))
+        conversations = Conversations(CounterShelf(lost(meanwhile)))
         with pytest.raises(Overloaded):
             await conversations.find(OWNER, "resp_1")
         with pytest.raises(Overloaded):
@@ -183,9 +201,10 @@ async def test_while_it_is_lost_nothing_is_known() -> None:
         assert orjson.loads(face.whole(said("Hello")))["store"] is False
 
 
-async def test_what_is_damaged_is_unknown(values: Any) -> None:
+async def test_what_is_damaged_is_unknown() -> None:
     """Bytes that were changed are no response."""
-    conversations = Conversations(values)
+    values = MemoryCounters()
+    conversations = Conversations(CounterShelf(values))
     id = await kept(conversations)
     data = await values.get(name_of(OWNER, id))
     assert data is not None
@@ -197,7 +216,7 @@ async def test_what_is_damaged_is_unknown(values: Any) -> None:
 @pytest.mark.parametrize("status", ["queued", "in_progress", "failed", "cancelled"])
 async def test_only_what_is_done_can_be_gone_on_with(status: str) -> None:
     """Anything else is a 400 that says what to do."""
-    conversations = Conversations(MemoryCounters())
+    conversations = Conversations(CounterShelf(MemoryCounters()))
     parsed = asked()
     response = {**face_of(parsed).queued(), "status": status}
     await conversations.keep(OWNER, entry(parsed, response))
@@ -207,7 +226,7 @@ async def test_only_what_is_done_can_be_gone_on_with(status: str) -> None:
 
 async def test_an_upstreams_output_is_kept_with_its_author() -> None:
     """So that another one is not sent what it cannot read; items that are broken are not kept."""
-    conversations = Conversations(MemoryCounters())
+    conversations = Conversations(CounterShelf(MemoryCounters()))
     parsed = asked()
     output = [
         {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": None},
@@ -261,9 +280,11 @@ def test_what_is_wrong_with_a_page(query: dict[str, str], param: str) -> None:
 class Desk:
     """A process that works in the background, and calls that it can be told to end."""
 
-    def __init__(self, values: Any = None, **settings: Any) -> None:
+    def __init__(self, shelf: Shelf | None = None, **settings: Any) -> None:
         self.tasks = Tasks()
-        self.conversations = Conversations(values or MemoryCounters(), Keeping(**{"poll": 0.01, **settings}))
+        self.conversations = Conversations(
+            shelf or CounterShelf(MemoryCounters()), Keeping(**{"poll": 0.01, **settings})
+        )
         self.background = Background(self.conversations, self.tasks)
         self.go = asyncio.Event()
         self.began = asyncio.Event()
@@ -295,9 +316,9 @@ class Desk:
         return str((await self.background.retrieve(OWNER, id)).response["status"])
 
 
-async def test_work_in_the_background(values: Any) -> None:
+async def test_work_in_the_background(shelf: Shelf) -> None:
     """Queued, in progress, completed; everybody who shares what is kept sees it."""
-    one, other = Desk(values), Desk(values)
+    one, other = Desk(shelf), Desk(shelf)
     id = await one.begin()
     assert await one.status(id) == "in_progress"
     assert await other.status(id) in ("queued", "in_progress")
@@ -324,11 +345,11 @@ async def test_a_call_that_fails_in_the_background() -> None:
     assert "secret" not in orjson.dumps(found).decode()
 
 
-async def test_cancelling(values: Any) -> None:
+async def test_cancelling(shelf: Shelf) -> None:
     """Ends the call, here or elsewhere, and stays; what is done stays done."""
     for elsewhere in (False, True):
-        desk = Desk(values)
-        other = Desk(values) if elsewhere else desk
+        desk = Desk(shelf)
+        other = Desk(shelf) if elsewhere else desk
         word = f"c{elsewhere:d}"
         id = await desk.begin(word=word)
         told = await other.background.cancel(OWNER, id)
@@ -350,9 +371,9 @@ async def test_cancelling_where_the_work_is_done_ends_it_at_once() -> None:
     assert await desk.status(id) == "cancelled"
 
 
-async def test_deleting_ends_the_work(values: Any) -> None:
+async def test_deleting_ends_the_work(shelf: Shelf) -> None:
     """Nobody could retrieve it."""
-    desk = Desk(values)
+    desk = Desk(shelf)
     id = await desk.begin()
     await desk.conversations.drop(OWNER, id)
     await desk.tasks.aclose()
@@ -364,11 +385,9 @@ async def test_deleting_ends_the_work(values: Any) -> None:
 async def test_work_whose_process_died_has_failed() -> None:
     """As soon as nothing was heard of it for a while."""
     clock = Clock()
-    values = MemoryCounters(clock=clock)
-    desk = Desk(values, alive=30)
+    desk = Desk(CounterShelf(MemoryCounters(clock=clock)), alive=30)
     face = face_of(desk.parsed)
-    await desk.conversations.keep(OWNER, entry(desk.parsed, face.queued()))
-    await values.put(f"{name_of(OWNER, 'resp_w1')}:alive", b"1", 30)
+    assert await desk.conversations.begin(OWNER, entry(desk.parsed, face.queued()))
     assert await desk.status("resp_w1") == "queued"
     clock.now += 31
     found = (await desk.background.retrieve(OWNER, "resp_w1")).response
@@ -392,7 +411,7 @@ async def test_an_answer_that_is_too_large_has_failed(size: int) -> None:
 async def test_nothing_begins_while_nothing_can_be_kept() -> None:
     """503: nobody could ever retrieve it."""
     for meanwhile in ("local", "refuse"):
-        desk = Desk(lost(meanwhile))
+        desk = Desk(CounterShelf(lost(meanwhile)))
         with pytest.raises(Overloaded):
             await desk.begin()
         assert not desk.began.is_set()
@@ -400,8 +419,8 @@ async def test_nothing_begins_while_nothing_can_be_kept() -> None:
 
 async def test_following_a_stream_as_it_comes() -> None:
     """Live where it is worked on, from any event; elsewhere when it is done; always the same events."""
-    values = MemoryCounters()
-    desk, other = Desk(values), Desk(values)
+    shelf = CounterShelf(MemoryCounters())
+    desk, other = Desk(shelf), Desk(shelf)
     face = face_of(desk.parsed)
     frames = [b'event: a\ndata: {"type":"a","sequence_number":%d}\n\n' % number for number in range(3)]
     last = {**face.queued(), "status": "completed"}

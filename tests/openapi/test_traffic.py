@@ -1,5 +1,6 @@
 """Real requests and answers of every surface are what the document says of them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -203,6 +204,10 @@ async def test_what_the_gateway_tells_of_itself(client: httpx.AsyncClient, judge
     await client.post("/v1/chat/completions", json={"model": CHATS[0], "messages": HELLO})
     judge.check(await client.get("/api/status"), "/api/status")
     judge.check(await client.get("/metrics", headers={"authorization": f"Bearer {ADMIN}"}), "/metrics")
+    judge.check(await client.post("/api/admin/reload"), "/api/admin/reload")
+    admin = {"authorization": f"Bearer {ADMIN}"}
+    judge.check(await client.post("/api/admin/reload", headers=admin), "/api/admin/reload")
+    assert {"reloadSettings 200", "reloadSettings 403"} <= judge.seen
 
 
 async def test_management_is_as_the_document_says(client: httpx.AsyncClient, judge: Judge) -> None:
@@ -247,9 +252,16 @@ async def test_management_is_as_the_document_says(client: httpx.AsyncClient, jud
     await ask("DELETE", "prompts/{prompt}/{number}", prompt="greet", number="1")
     await ask("POST", "prompts", {"name": "greet", "messages": [{"role": "system", "content": "Hi"}]})
     await ask("DELETE", "prompts/{prompt}", prompt="greet")
-    for path in ("teams", "usage", "usage/totals", "audit"):
+    for path in ("teams", "usage/totals", "audit"):
         await ask("GET", path)
+    await client.post("/v1/moderations", json={"input": "Hello"}, headers={"authorization": f"Bearer {KEY}"})
+    # It is written down soon after its end.
+    async with asyncio.timeout(10):
+        while not (found := (await ask("GET", "usage"))["data"]):
+            pass
+    await ask("GET", "usage/{call}", call=found[0]["id"])
     await ask("POST", "keys/{key}/revoke", {}, key=minted["id"])
+    await ask("POST", "reload")
     judged = {name.split()[0] for name in judge.seen}
     assert judged == {
         operation["operationId"]

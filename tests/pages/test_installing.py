@@ -15,7 +15,7 @@ def python(program: str) -> str:
 
 
 def test_without_the_extra_pages_say_how_to_install_it() -> None:
-    """`/docs` is 501 with the command; calls, files and the document do without."""
+    """`/docs` and `/console` are 501 with the command; calls, files and the document do without."""
     found = orjson.loads(
         python(
             """
@@ -26,17 +26,18 @@ def test_without_the_extra_pages_say_how_to_install_it() -> None:
 
             async def main():
                 async with Gateway(keys=["k"], environ={}) as gateway, gateway.client() as client:
-                    paths = ("/docs", "/docs/models", "/openapi.json", "/assets/pages.css", "/healthz")
+                    paths = ("/docs", "/docs/models", "/console", "/openapi.json", "/assets/pages.css", "/healthz")
                     return {path: [(a := await client.get(path)).status_code, a.text[:300]] for path in paths}
 
             print(orjson.dumps(asyncio.run(main())).decode())
             """
         )
     )
-    assert [found[path][0] for path in found] == [501, 501, 200, 200, 200]
-    error = orjson.loads(found["/docs"][1])["error"]
-    assert error["code"] == "not_installed"
-    assert "compatgw[console]" in error["message"]
+    assert [found[path][0] for path in found] == [501, 501, 501, 200, 200, 200]
+    for path in ("/docs", "/console"):
+        error = orjson.loads(found[path][1])["error"]
+        assert error["code"] == "not_installed"
+        assert "compatgw[console]" in error["message"]
 
 
 def test_nothing_is_loaded_before_somebody_asks() -> None:

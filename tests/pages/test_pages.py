@@ -17,7 +17,7 @@ ATTACKS = (
     '"><img src=x onerror=alert(1)>',
     "' onmouseover='alert(1)",
     "</code></pre><svg onload=alert(1)>",
-    "{{ 7 * 7 }}{% raw %}",
+    "{{ 7777 * 7777 }}{% raw %}",
     "javascript:alert(1)",
     "\u202e<b>&lt;i&gt;",
 )
@@ -30,7 +30,7 @@ def assert_harmless(text: str, attack: str) -> None:
     assert {tag for tag, _ in page.elements}.isdisjoint({"img", "iframe", "object", "embed", "base", "b", "i"})
     assert [attributes.get("src") is not None for tag, attributes in page.elements if tag == "script"] == [True]
     assert all(not value.lower().startswith("javascript:") for value in page.values("href"))
-    assert "49" not in page.text or "{{" not in attack or "{{ 7 * 7 }}" in page.text
+    assert "60481729" not in page.text or "{{" not in attack or "{{ 7777 * 7777 }}" in page.text
 
 
 @pytest.mark.parametrize("path", PAGES)

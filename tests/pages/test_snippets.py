@@ -72,7 +72,7 @@ class Codes(HTMLParser):
 @pytest.fixture
 def page(serve: Callable[..., str]) -> dict[str, str]:
     """The code blocks of the page that the demo serves, as a visitor reads them."""
-    gateway, _ = demo.build()
+    gateway = demo.build()
     origin = serve(gateway)
     return Codes(httpx.get(f"{origin}/docs", timeout=20).text).found
 

@@ -133,7 +133,7 @@ def test_what_is_not_here_is_said_with_its_reason() -> None:
 
 def test_a_name_of_the_operators_own_comes_first() -> None:
     """It may even hide a provider's id, and carries limits and facts of its own."""
-    own = {"gpt": OwnModel("groq/llama-3.3-70b-versatile", max_output=7, context=9, traits={"a": 1})}
+    own = {"gpt": OwnModel(("groq/llama-3.3-70b-versatile",), max_output=7, context=9, traits={"a": 1})}
     (found,) = resolve(directory("openai", "groq", own=own), "gpt", None)
     target = found.target("drop")
     assert (target.provider, target.model, target.max_output, target.traits, found.context) == (
@@ -149,7 +149,7 @@ def test_a_name_of_the_operators_own_comes_first() -> None:
 
 def test_a_name_of_the_operators_own_may_mean_a_codename() -> None:
     """Then its facts hold at every provider; what it does not say stays the catalogue's."""
-    own = {"big": OwnModel("llama-3.3-70b", max_output=5)}
+    own = {"big": OwnModel(("llama-3.3-70b",), max_output=5)}
     found = resolve(directory("groq", "cerebras", own=own), "big", None)
     assert [candidate.key for candidate in found] == ["groq/llama-3.3-70b-versatile", "cerebras/llama-3.3-70b"]
     assert [candidate.max_output for candidate in found] == [5, 5]
@@ -160,7 +160,7 @@ def test_a_name_of_the_operators_own_may_mean_a_codename() -> None:
 
 def test_names_that_lead_in_a_circle_are_404() -> None:
     """Neither a configuration nor a catalogue can hang a request."""
-    own = {"a": OwnModel("b"), "b": OwnModel("a")}
+    own = {"a": OwnModel(("b",)), "b": OwnModel(("a",))}
     assert resolve(directory("openai", "groq", own=own), "a", None) == ()
     round_about = Catalogue((), {"x": ("y", "openai/m"), "y": ("x",)}, {"p": "q", "q": "p"})
     place = directory("openai", "groq", known=round_about)
@@ -224,7 +224,7 @@ def test_the_list_holds_each_id_once_and_every_id_resolves() -> None:
         "openai",
         "groq",
         "mine",
-        own={"fast": OwnModel("groq/x"), "gone": OwnModel("xai/y")},
+        own={"fast": OwnModel(("groq/x",)), "gone": OwnModel(("xai/y",))},
         models=("extra", "gpt-4o"),
     )
     found = list(listing(place, None))

@@ -44,7 +44,7 @@ def test_a_codename_is_tried_in_its_own_order() -> None:
 def test_a_target_carries_what_a_codec_needs() -> None:
     """Quirks, limits and the policy for what cannot be carried."""
     quirks = Quirks(n=False)
-    place = world(model("a"), quirks={"a": quirks}, own={"mine": OwnModel("a/m", max_output=9, traits={"x": 1})})
+    place = world(model("a"), quirks={"a": quirks}, own={"mine": OwnModel(("a/m",), max_output=9, traits={"x": 1})})
     (route,) = plan(ask("mine", unsupported="drop"), place, live()).targets
     target = route.target
     assert (target.provider, target.model, target.quirks, target.max_output) == ("a", "m", quirks, 9)
@@ -230,7 +230,7 @@ def test_a_vision_helper_meets_a_need_but_not_a_requirement() -> None:
 
 def test_a_context_of_the_operators_own_counts() -> None:
     """It overrides the catalogue's; a prompt that may just fit is sent."""
-    place = world(model("a"), own={"small": OwnModel("a/m", context=10)})
+    place = world(model("a"), own={"small": OwnModel(("a/m",), context=10)})
     assert lost(look(place, ask("small", needs=Needs(input=90, least=30)))) == {"a": "context_too_small"}
     assert targets(look(place, ask("small", needs=Needs(input=30, least=10)))) == ["a"]
 

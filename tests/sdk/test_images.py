@@ -11,7 +11,7 @@ import pytest
 
 from compatgw import Gateway
 from compatgw_testing.fakes import FakeGemini, FakeOpenAI
-from compatgw_testing.fakes.openai.pictures import jpeg, png
+from compatgw_testing.fakes.pictures import jpeg, png
 from tests.canned import Canned
 
 PNG, JPEG = png("a", 8, 8), jpeg("a", 8, 8)

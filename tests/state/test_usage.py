@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from compatgw.state.base import BadRecord, UsageRow, UsageTotal
+from compatgw.state.base import BadRecord, Team, UsageRow, UsageTotal
 from compatgw.state.sql import SqlLedger
 from tests.state.making import NOW, NewLedger, money, used
 
 DAY = 86_400.0
 MIDNIGHT = NOW - NOW % DAY
+A, B = "2026-11-18", "2026-11-19"
 
 
 async def test_rows_are_written_behind_and_flushed_at_the_end(new_ledger: NewLedger) -> None:
@@ -140,6 +142,16 @@ async def test_sums_by_day_and_model(ledger: SqlLedger) -> None:
         (["key", "provider"], {"status": 200}, 0.0, 9e9, {("k1", "openai"): 3, ("k2", "openai"): 8}),
         (["day"], {"model": "m1"}, MIDNIGHT + DAY, 9e9, {("2026-11-19",): 12}),
         (["day"], {}, 0.0, MIDNIGHT + DAY, {("2026-11-18",): 3}),
+        (
+            ["hour"],
+            {},
+            0.0,
+            9e9,
+            {(f"{day}:00:00Z",): n for day, n in ((f"{A}T00", 1), (f"{A}T23", 2), (f"{B}T00", 12))},
+        ),
+        (["code", "endpoint"], {}, 0.0, 9e9, {("", "chat"): 11, ("upstream_error", "chat"): 4}),
+        (["model"], {"failed": True}, 0.0, 9e9, {("m1",): 4}),
+        (["model"], {"failed": False, "team": "t1"}, 0.0, 9e9, {("m1",): 1, ("m2",): 2}),
     ],
 )
 async def test_sums_by_whatever_is_asked(
@@ -159,10 +171,14 @@ async def test_sums_by_whatever_is_asked(
 
 async def test_what_usage_cannot_be_grouped_or_filtered_by(ledger: SqlLedger) -> None:
     """In words."""
-    with pytest.raises(BadRecord, match="grouped by 'hour'"):
-        await ledger.usage(["hour"], since=0, until=1)  # type: ignore[list-item]
+    with pytest.raises(BadRecord, match="grouped by 'colour'"):
+        await ledger.usage(["colour"], since=0, until=1)  # type: ignore[list-item]
     with pytest.raises(BadRecord, match="filtered by 'x'"):
         await ledger.usage(["day"], since=0, until=1, where={"x": 1})
+    with pytest.raises(BadRecord, match="failed: 1 is neither"):
+        await ledger.usage(["day"], since=0, until=1, where={"failed": 1})
+    with pytest.raises(BadRecord, match="filtered by 'failed'"):
+        await ledger.page(Team, where={"failed": True})
 
 
 async def test_usage_is_found_by_the_id_that_the_client_saw(ledger: SqlLedger) -> None:
@@ -172,3 +188,60 @@ async def test_usage_is_found_by_the_id_that_the_client_saw(ledger: SqlLedger) -
     await ledger.aclose()
 
     assert len((await ledger.page(UsageRow, where={"request": "req-1"})).items) == 2
+
+
+def nearest_rank(latencies: list[float], percent: int) -> float | None:
+    """The least of them that at least `percent` in a hundred do not exceed."""
+    return sorted(latencies)[-(-percent * len(latencies) // 100) - 1] if latencies else None
+
+
+@pytest.mark.parametrize("group", [[], ["model"], ["hour", "model"], ["code"]])
+async def test_percentiles_are_those_of_answered_calls(ledger: SqlLedger, group: list[Any]) -> None:
+    """Half, and 19 of 20, were over within that time, exactly; a call that failed at once makes nothing look quick."""
+    rows = [
+        used(
+            f"u{n}",
+            at=NOW + n * 60,
+            model=f"m{n % 7 % 3}",
+            latency=(n * 7919 % 101) / 8,
+            status=200 if n % 4 or n > 90 else 502,
+            code="" if n % 4 or n > 90 else "upstream_error",
+        )
+        for n in range(100)
+    ]
+    for row in rows:
+        ledger.record(row)
+    await ledger.aclose()
+    found = await ledger.usage(group, since=0, until=9e9, percentiles=True)
+
+    def place(row: UsageRow) -> tuple[str, ...]:
+        hour = datetime.fromtimestamp(row.at, UTC).strftime("%Y-%m-%dT%H:00:00Z")
+        return tuple({"hour": hour, "model": row.model, "code": row.code}[name] for name in group)
+
+    places = {place(row) for row in rows}
+    answered = {each: [row.latency for row in rows if row.status == 200 and place(row) == each] for each in places}
+    assert {total.group: (total.p50, total.p95) for total in found} == {
+        each: (nearest_rank(latencies, 50), nearest_rank(latencies, 95)) for each, latencies in answered.items()
+    }
+    plain = await ledger.usage(group, since=0, until=9e9)
+    assert plain == tuple(replace(total, p50=None, p95=None) for total in found)
+
+
+async def test_percentiles_of_nothing(ledger: SqlLedger) -> None:
+    """Where no call was answered there are none, and no call at all is no sum."""
+    ledger.record(used(status=500, latency=1.0))
+    await ledger.aclose()
+
+    (found,) = await ledger.usage([], since=0, until=9e9, percentiles=True)
+    assert (found.calls, found.p50, found.p95) == (1, None, None)
+    assert await ledger.usage([], since=0, until=1, percentiles=True) == ()
+
+
+async def test_calls_that_failed_are_listed_alone(ledger: SqlLedger) -> None:
+    """Whatever their status is."""
+    for id, status in (("a", 200), ("b", 399), ("c", 400), ("d", 503)):
+        ledger.record(used(id, status=status))
+    await ledger.aclose()
+
+    assert [row.id for row in (await ledger.page(UsageRow, where={"failed": True})).items] == ["d", "c"]
+    assert [row.id for row in (await ledger.page(UsageRow, where={"failed": False})).items] == ["b", "a"]

@@ -21,7 +21,7 @@ from compatgw.surfaces.base import View
 from compatgw.surfaces.images import EDITS, IMAGES, parse, parse_edit, parse_form
 from compatgw.wire.images import event, kind_of
 from compatgw.wire.multipart import Upload
-from compatgw_testing.fakes.openai.pictures import jpeg, png, webp
+from compatgw_testing.fakes.pictures import jpeg, png, webp
 
 PNG = png("a", 8, 8)
 GIF = b"GIF89a" + b"\0" * 20

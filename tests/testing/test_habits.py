@@ -12,6 +12,7 @@ from compatgw_testing.fakes.openai import HABITS
 from tests.testing.driver import PNG, Reply, ask, credentials, question, request
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+TALKING = sorted(name for name, habit in HABITS.items() if "chat" in habit.surfaces)
 COUNTED = {"stream_options": {"include_usage": True}}
 
 
@@ -27,7 +28,7 @@ def deltas(reply: Reply, name: str) -> list[Any]:
     return [choice["delta"].get(name) for event in reply.events for choice in event["choices"]]
 
 
-@pytest.mark.parametrize("habit", sorted(HABITS))
+@pytest.mark.parametrize("habit", TALKING)
 async def test_text_and_usage_arrive_whatever_the_habit(habit: str) -> None:
     """The pieces join to the text; usage stands somewhere in the stream."""
     reply = await streamed(habit)
@@ -37,7 +38,7 @@ async def test_text_and_usage_arrive_whatever_the_habit(habit: str) -> None:
     assert b'"total_tokens":9' in reply.raw
 
 
-@pytest.mark.parametrize("habit", sorted(HABITS))
+@pytest.mark.parametrize("habit", TALKING)
 async def test_plain_answers_have_the_same_text(habit: str) -> None:
     """Text, usage and finish reason."""
     fake = FakeOpenAI(habit=habit).reply("Hello there", usage=(5, 4))
@@ -63,7 +64,7 @@ async def test_how_a_stream_begins(habit: str, prefix: bytes) -> None:
     assert (await streamed(habit)).raw.startswith(prefix)
 
 
-@pytest.mark.parametrize("habit", sorted(HABITS))
+@pytest.mark.parametrize("habit", TALKING)
 async def test_how_a_stream_ends(habit: str) -> None:
     """With [DONE], or with nothing but the end of the connection."""
     raw = (await streamed(habit)).raw
@@ -181,6 +182,18 @@ REFUSED: dict[str, tuple[str, dict[str, Any], int, str]] = {
         {"messages": [ASKED, CALLED, RESULT, {"role": "user", "content": "b"}]},
         400,
         "Unexpected role 'user' after role 'tool'",
+    ),
+    "mistral: no instructions behind a tool": (
+        "mistral",
+        {"messages": [ASKED, CALLED, RESULT, {"role": "system", "content": "b"}]},
+        400,
+        "Unexpected role 'system' after role 'tool'",
+    ),
+    "mistral: no instructions behind the assistant": (
+        "mistral",
+        {"messages": [ASKED, {"role": "assistant", "content": "b"}, {"role": "system", "content": "c"}, ASKED]},
+        400,
+        "Unexpected role 'system' after role 'assistant'",
     ),
     "mistral: last is the assistant": (
         "mistral",
@@ -504,7 +517,7 @@ async def test_ids_beside_errors(habit: str) -> None:
     assert body["id" if habit == "together" else "request_id"]
 
 
-@pytest.mark.parametrize("habit", sorted(HABITS))
+@pytest.mark.parametrize("habit", TALKING)
 async def test_tool_loops_close_whatever_the_habit(habit: str) -> None:
     """A vendor takes its own call back, with its thought and its result."""
     if not HABITS[habit].tools:

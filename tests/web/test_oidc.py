@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from compatgw.config import ConfigError
 from compatgw.errors import Overloaded
-from compatgw.sections import OidcSettings
 from compatgw.upstream.client import UpstreamClient
 from compatgw.web import oidc
 from compatgw.web.oidc import LONGEST, TokenVerifier, looks_like_token
@@ -34,36 +33,6 @@ from tests.issuer import (
 )
 
 ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The time of day."""
-    return Clock()
-
-
-@pytest.fixture
-def steady() -> Clock:
-    """A clock that never goes back."""
-    return Clock(50.0)
-
-
-@pytest.fixture
-def issuer() -> Issuer:
-    """An issuer with one RSA key, `k1`."""
-    made = Issuer()
-    made.add()
-    return made
-
-
-@pytest.fixture
-def make(issuer: Issuer, clock: Clock, steady: Clock) -> Callable[..., TokenVerifier]:
-    """Makes a verifier for the issuer, with settings that differ."""
-
-    def made(*rows: OidcSettings, **changes: Any) -> TokenVerifier:
-        return TokenVerifier(rows or [issuer.settings(**changes)], issuer.upstream(), clock=clock, monotonic=steady)
-
-    return made
 
 
 # --- who it is ---

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compatgw.errors import Unauthenticated
-from compatgw.sections import OidcSettings
 from compatgw.web.oidc import LONGEST, TokenVerifier, looks_like_token
 from tests.issuer import (
     AUDIENCE,
@@ -27,37 +26,6 @@ from tests.issuer import (
     raw,
     refused,
 )
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """The time of day."""
-    return Clock()
-
-
-@pytest.fixture
-def steady() -> Clock:
-    """A clock that never goes back."""
-    return Clock(50.0)
-
-
-@pytest.fixture
-def issuer() -> Issuer:
-    """An issuer with one RSA key, `k1`."""
-    made = Issuer()
-    made.add()
-    return made
-
-
-@pytest.fixture
-def make(issuer: Issuer, clock: Clock, steady: Clock) -> Callable[..., TokenVerifier]:
-    """Makes a verifier for the issuer, with settings that differ."""
-
-    def made(*rows: OidcSettings, **changes: Any) -> TokenVerifier:
-        return TokenVerifier(rows or [issuer.settings(**changes)], issuer.upstream(), clock=clock, monotonic=steady)
-
-    return made
-
 
 # --- times ---
 

@@ -82,6 +82,8 @@ def translate(messages: Sequence[Message], quirks: Quirks, left: Leftovers) -> S
                 out = list(messages)
             out[index] = changed
     result = messages if out is None else out
+    if quirks.bridge:
+        result = _bridged(result, quirks.bridge)
     return _alternated(result) if quirks.alternate else result
 
 
@@ -289,6 +291,32 @@ def _file(part: Message, param: str) -> Message:
     rest = {name: value for name, value in file.items() if name not in ("data", "media_type", "file_data", "filename")}
     url = f"data:{read.media_type};base64,{read.data}"
     return {**part, "file": {"filename": name, "file_data": url, **rest}}
+
+
+# --- an order of roles ------------------------------------------------------------------------
+
+
+def _bridged(messages: Sequence[Message], words: str) -> Sequence[Message]:
+    """No user right behind a tool, and instructions only where an upstream of that order takes them."""
+    out: list[Message] = []
+    waiting: list[Message] = []
+    spoke = 0
+    for message in messages:
+        role, before = message["role"], out[-1]["role"] if out else ""
+        if role == "system" and before in ("assistant", "tool"):
+            waiting.append(message)
+            continue
+        if role == "user" and before == "tool":
+            out.append({"role": "assistant", "content": words})
+        out.append(message)
+        if role == "user":
+            out += waiting
+            waiting = []
+        if role in ("user", "system"):
+            spoke = len(out)
+    # Where the user says no more, what they said last is the nearest.
+    out[spoke:spoke] = waiting
+    return out
 
 
 # --- strict alternation ------------------------------------------------------------------------

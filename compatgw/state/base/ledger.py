@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Reservation,
         Spend,
         Stored,
+        Turn,
         UsageRow,
         UsageTotal,
         Wallet,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Ledger(Protocol):
-    """Teams, keys, plans, wallets, charges, usage, sealed provider keys, prompts, audit.
+    """Teams, keys, plans, wallets, charges, usage, sealed provider keys, prompts, audit, kept responses.
 
     Every method may raise `LedgerUnavailable`; then nothing of it was written, and calling it
     again is safe. Every method is one transaction. Amounts are `Decimal`, times seconds since 1970.
@@ -93,7 +94,8 @@ class Ledger(Protocol):
         """Up to `limit` (1 to 1000) records, the newest first.
 
         Args:
-            where: Field to its exact value; `since` and `until` bound the time (from, and before).
+            where: Field to its exact value; `since` and `until` bound the time (from, and before). `failed` tells
+                usage rows with a status from 400 on from the others.
             cursor: Of the page before.
 
         Raises:
@@ -213,17 +215,67 @@ class Ledger(Protocol):
         ...
 
     async def usage(
-        self, group: Sequence[Grouping], *, since: float, until: float, where: Mapping[str, object] | None = None
+        self,
+        group: Sequence[Grouping],
+        *,
+        since: float,
+        until: float,
+        where: Mapping[str, object] | None = None,
+        percentiles: bool = False,
     ) -> tuple[UsageTotal, ...]:
         """Sums over the calls from `since` and before `until`, at most 10,000 groups.
+
+        Args:
+            where: As for `page`.
+            percentiles: With `p50` and `p95`, which need every call to be sorted.
 
         Raises:
             BadRecord: A field that does not exist.
         """
         ...
 
+    async def keep_turn(self, turn: Turn, *, after: str | None = None) -> None:
+        """Stores a turn of a conversation; one of the same id is forgotten. It outlives this process, not a power cut.
+
+        Args:
+            after: Id of the turn that it goes on from.
+
+        Raises:
+            Missing: `after` is not there any more. BadRecord: A text with NUL, too long, or too many bytes.
+            Duplicate: Another process stores one of that id at the same moment.
+        """
+        ...
+
+    async def end_turn(self, turn: Turn) -> bool:
+        """Puts what was worked on in its place; False when nobody works on it any more: ended, cancelled, deleted.
+
+        Raises:
+            BadRecord: As for `keep_turn`.
+        """
+        ...
+
+    async def attend_turn(self, id: str, owner: str, until: float) -> bool:
+        """Says that a turn is worked on until then; False when nobody is to work on it any more."""
+        ...
+
+    async def turn(self, id: str, owner: str) -> Turn | None:
+        """A turn by itself; None when there is none, its time is over, or it is another's."""
+        ...
+
+    async def conversation(self, id: str, owner: str) -> tuple[Turn, ...]:
+        """A turn and all that came before it, the first one first; empty as `turn` is None."""
+        ...
+
+    async def forget_turn(self, id: str, owner: str) -> bool:
+        """Deletes a turn, durable on return; False when there is none.
+
+        What it added to its conversation stays for the turns that go on from it, and leaves with them.
+        """
+        ...
+
     async def prune(self, kind: type[object], before: float, limit: int = 1000) -> int:
-        """Deletes up to `limit` usage rows, audit entries or closed reservations from before that time; their number.
+        """Deletes up to `limit` usage rows, audit entries, closed reservations, or turns that ended, from before that
+        time; their number.
 
         Raises:
             BadRecord: Another kind; entries of money are never deleted.

@@ -23,7 +23,7 @@ MOST = Decimal(1_000_000_000)
 Period = Literal["total", "day", "month"]
 EntryKind = Literal["topup", "correction", "charge"]
 ReservationState = Literal["open", "settled", "released", "swept"]
-Grouping = Literal["day", "model", "team", "key", "provider"]
+Grouping = Literal["hour", "day", "model", "team", "key", "provider", "endpoint", "code"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -319,7 +319,15 @@ class UsageRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsageTotal:
-    """Sums over calls that are alike in `group`, in the order that was asked for; days as `2026-11-21` (UTC)."""
+    """Sums over calls that are alike in `group`, in the order that was asked for.
+
+    Attributes:
+        group: Days as `2026-11-21`, hours as `2026-11-21T13:00:00Z`, both of UTC.
+        failed: Those with a status from 400 on.
+        cost: What providers take. charge: What wallets paid.
+        p50, p95: Seconds within which half of the answered calls were over, and 19 of 20 (nearest rank). None where
+            none was answered, or nobody asked for it.
+    """
 
     group: tuple[str, ...]
     calls: int
@@ -330,6 +338,33 @@ class UsageTotal:
     reasoning: int
     cost: Decimal
     charge: Decimal
+    p50: float | None = None
+    p95: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A response that is kept for its owner, as one turn of a conversation. What the two parts hold is their writer's.
+
+    Attributes:
+        id: Made of its owner and the response's id. owner: Whose.
+        added: What it added to the conversation.
+        told: What its owner can retrieve; None of earlier turns of a conversation.
+        ring: The ring's key that sealed both; empty where they are not sealed.
+        working: When whoever works on it in the background counts as dead; None when nobody does.
+        first: No turn comes before it.
+        expires: When it ends; 0 of an earlier turn that was deleted, or has ended, and is gone on from.
+    """
+
+    id: str
+    owner: str
+    added: bytes = field(repr=False)
+    told: bytes | None = field(default=None, repr=False)
+    ring: str = ""
+    working: float | None = None
+    first: bool = True
+    created: float = 0.0
+    expires: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

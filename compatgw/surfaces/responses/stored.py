@@ -44,12 +44,16 @@ class Kept(NamedTuple):
         inputs: The items of its own request, each with an id.
         items: The whole conversation: what came before, the input, the output.
         events: The frames of its stream, where they are kept; b"" otherwise.
+        previous: Id of the response that it goes on from, of a new one.
+        before: How many of `items` came before.
     """
 
     response: Mapping[str, Any]
     inputs: tuple[Mapping[str, Any], ...] = ()
     items: tuple[Mapping[str, Any], ...] = ()
     events: bytes = b""
+    previous: str | None = None
+    before: int = 0
 
 
 @cache
@@ -69,7 +73,8 @@ def entry(parsed: Parsed, response: Mapping[str, Any], *, provider: str = "", ev
     asked = parsed.asked
     inputs = tuple(_whole(item, response["id"], place) for place, item in enumerate(asked["items"]))
     said = [item for given in response["output"] if (item := _said(given, provider)) is not None]
-    return Kept(response, inputs, (*asked["before"], *inputs, *said), events)
+    before = asked["before"]
+    return Kept(response, inputs, (*before, *inputs, *said), events, asked["previous"] if before else None, len(before))
 
 
 def _whole(item: Mapping[str, Any], word: str, place: int) -> Json:

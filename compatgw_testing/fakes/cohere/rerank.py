@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from compatgw_testing.fakes.answer import Json
     from compatgw_testing.vectors import Vectors
 
-_DIMENSIONS = 256
 RERANK = Obj(
     {
         "model": Str(low=1),
@@ -46,13 +45,11 @@ def read_rerank(body: Json) -> Request:
 
 def ranked(vectors: Vectors, request: Request, identity: str) -> Json:
     """The answer: the nearest documents first; a cosine of 1 is a score of 1, of -1 is 0."""
-    query, *documents = [vectors.embed(one, _DIMENSIONS) for one in request.inputs]
-    scores = [(1 + sum(a * b for a, b in zip(query, one, strict=True))) / 2 for one in documents]
-    order = sorted(range(len(scores)), key=lambda index: (-round(scores[index], 8), index))
+    query, *documents = request.inputs
     top = request.settings.get("top_n")
-    kept = order[:top] if isinstance(top, int) else order
+    kept = vectors.ranked(query, documents)[: top if isinstance(top, int) else None]
     return {
         "id": identity,
-        "results": [{"index": index, "relevance_score": min(1.0, max(0.0, round(scores[index], 8)))} for index in kept],
+        "results": [{"index": index, "relevance_score": score} for index, score in kept],
         "meta": {"api_version": {"version": "2"}, "billed_units": {"search_units": float(-(-len(documents) // 100))}},
     }

@@ -23,6 +23,8 @@ def entry_of(name: str) -> Json:
     if "embedding" in name:
         methods = ["embedContent", "countTextTokens", "countTokens", "asyncBatchEmbedContent"]
         return {**entry, "inputTokenLimit": 2048, "outputTokenLimit": 1, "supportedGenerationMethods": methods}
+    if name.startswith("imagen-"):
+        return {**entry, "inputTokenLimit": 480, "outputTokenLimit": 8192, "supportedGenerationMethods": ["predict"]}
     entry |= {
         "inputTokenLimit": 1_048_576,
         "outputTokenLimit": 65_536,

@@ -58,7 +58,7 @@ def dimensions_of(model: str) -> int:
 
 def embeds(model: str) -> bool:
     """The model makes embeddings, or its name does not say."""
-    return "embedding" in model or not re.match(r"(gemini|gemma)-", model)
+    return "embedding" in model or not re.match(r"(gemini|gemma|imagen)-", model)
 
 
 def check_embed(body: Any, model: str) -> None:

@@ -28,6 +28,7 @@ from compatgw_testing.fakes.gemini.embeddings import (
 )
 from compatgw_testing.fakes.gemini.embeddings import embeds as could_embed
 from compatgw_testing.fakes.gemini.errors import KEY, NAMES, STATUSES, TOKEN, problem_of
+from compatgw_testing.fakes.gemini.imagen import check_paint, painted, paints, read_paint
 from compatgw_testing.fakes.gemini.reading import read_generate
 from compatgw_testing.fakes.gemini.rules import canonical, check_count, check_request
 from compatgw_testing.fakes.gemini.schema import COUNTED, REQUEST, VERTEX
@@ -191,8 +192,8 @@ class FakeGemini(Fake):
         return self.play(call, chat)
 
     def _require(self, call: Call, model: str, *, embeds: bool) -> None:
-        """A model that is known to be of the other sort is not found."""
-        if not could_embed(model) if embeds else "embedding" in model:
+        """A model that is known to be of another sort is not found."""
+        if not could_embed(model) if embeds else "embedding" in model or paints(model):
             raise Refused(self.no_model(call, model))
 
     def _count(self, call: Call, model: str) -> Answer:
@@ -236,6 +237,8 @@ class FakeGemini(Fake):
         return self._embedded(call, request, make)
 
     def _predict(self, call: Call, model: str) -> Answer:
+        if paints(model):
+            return self._paint(call, model)
         if not _on_vertex(call):
             raise Refused(self.no_model(call, model))
         self._require_embeddings(call, model, lambda: check_predict(call.body, model))
@@ -252,6 +255,18 @@ class FakeGemini(Fake):
             }
 
         return self._embedded(call, request, make)
+
+    def _paint(self, call: Call, model: str) -> Answer:
+        self.require_model(call, model)
+        if self.strict:
+            check_paint(call.body, model, vertex=_on_vertex(call))
+        request = self.read(lambda: read_paint(call.body, model))
+
+        def make(turn: Turn | None) -> Answer:
+            said, refusal = (None, None) if turn is None else (turn.text, turn.refusal)
+            return self.json_answer(call, self.read(lambda: painted(call.body, self.seed, said, refusal)))
+
+        return self.serve(call, request, make)
 
     def _require_embeddings(self, call: Call, model: str, check: Callable[[], None]) -> None:
         self.require_model(call, model)

@@ -75,10 +75,12 @@ def inputs_of(given: Any) -> list[str]:
 
 def check_embeddings(body: Any, habit: Habit) -> None:
     """Raises Refused at the first thing in a request that the vendor would not take."""
-    body = members_of(body, FIELDS, ("input", "model"), habit)
+    body = members_of(body, {**FIELDS, **habit.embedding_shapes}, ("input", "model"), habit)
     given = body["input"]
     items = given if isinstance(given, list) else [given]
     kinds = {type(one) for one in items}
+    if kinds != {str} and not habit.embedding_tokens:
+        raise refuse("'input' has to hold texts.", "input", "invalid_type")
     if len(kinds) > 1:
         raise refuse("'input' has to hold items of one kind.", "input", "invalid_type")
     if any(one == "" for one in items):
@@ -116,8 +118,10 @@ class EmbeddingsSurface(Vendor):
             check_embeddings(call.body, self.habit)
         inputs, model = self.read(lambda: (inputs_of(call.body["input"]), str(call.body["model"])))
         self.require_model(call, model)
-        dimensions = self.read(lambda: count_of(call.body.get("dimensions"), 8192, dimensions_of(model)[0]))
-        packed = call.body.get("encoding_format") == "base64"
+        dimensions = self.read(
+            lambda: count_of(call.body.get(self.habit.embedding_size), 8192, dimensions_of(model)[0])
+        )
+        packed = call.body.get(self.habit.embedding_packed) == "base64"
         request = Request(
             model=model,
             surface="embeddings",
@@ -137,6 +141,7 @@ class EmbeddingsSurface(Vendor):
                 self.limits.spend(tokens)
             habit = self.habit
             usage = {"prompt_tokens": tokens, "total_tokens": tokens, **habit.embedding_usage}
+            usage = {name: value for name, value in usage.items() if name not in habit.embedding_without}
             answer = {"object": "list", "data": data, "model": model, "usage": usage, **habit.embedding_extra}
             return self.json_answer(call, answer)
 

@@ -117,6 +117,11 @@ def _listed(problem: Problem, ids: Ids) -> list[Json]:
     return [{"error": {"code": problem.status, "message": problem.message, "status": status}}]
 
 
+def _aws(problem: Problem, ids: Ids) -> Json:
+    # What stands before the service writes the word with a capital.
+    return {"Message" if problem.status in (401, 403) else "message": problem.message}
+
+
 def _errors(problem: Problem, ids: Ids) -> Json:
     code = {401: 10000, 404: 7003, 429: 3040}.get(problem.status, 5000)
     error = {"code": code, "message": problem.message}
@@ -139,6 +144,8 @@ _FORMS: Mapping[ErrorForm, Callable[[Problem, Ids], Json | list[Json]]] = {
     "detail": _detail,
     "detail_error": lambda problem, ids: {"detail": {"error": problem.message}},
     "reason": _reason,
+    "detail_text": lambda problem, ids: {"detail": problem.message},
+    "aws": _aws,
     "title": _title,
     "listed": _listed,
     "errors": _errors,

@@ -15,6 +15,7 @@ from compatgw_testing.fakes.openai.completions import CompletionsSurface
 from compatgw_testing.fakes.openai.embeddings import EmbeddingsSurface
 from compatgw_testing.fakes.openai.images import ImagesSurface
 from compatgw_testing.fakes.openai.moderations import ModerationsSurface
+from compatgw_testing.fakes.openai.rerank import RerankSurface
 from compatgw_testing.fakes.openai.responses.surface import ResponsesSurface
 from compatgw_testing.fakes.openai.rules import check_request
 
@@ -30,7 +31,13 @@ _MODELS = (Route("GET", "/models", "_list"), Route("GET", "/models/(.+)", "_retr
 
 
 class FakeOpenAI(
-    ResponsesSurface, EmbeddingsSurface, ModerationsSurface, ImagesSurface, AudioSurface, CompletionsSurface
+    ResponsesSurface,
+    EmbeddingsSurface,
+    ModerationsSurface,
+    ImagesSurface,
+    AudioSurface,
+    CompletionsSurface,
+    RerankSurface,
 ):
     """A fake of OpenAI's API, or of a vendor that speaks it.
 
@@ -49,6 +56,7 @@ class FakeOpenAI(
         "audio": AudioSurface.audio_routes,
         "completions": CompletionsSurface.completions_routes,
         "models": _MODELS,
+        "rerank": RerankSurface.rerank_routes,
     }
     routes: ClassVar[tuple[Route, ...]] = tuple(route for routes in surfaces.values() for route in routes)
 

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from compatgw_testing.fakes.openai.limits import LimitForm
+    from compatgw_testing.fakes.shape import Shape
     from compatgw_testing.sample import Ids
     from compatgw_testing.script import RetryForm
 
-Surface = Literal["chat", "responses", "completions", "embeddings", "moderations", "images", "audio", "models"]
+Surface = Literal[
+    "chat", "responses", "completions", "embeddings", "moderations", "images", "audio", "models", "rerank"
+]
+# All of OpenAI's.
 ALL: frozenset[Surface] = frozenset(
     ("chat", "responses", "completions", "embeddings", "moderations", "images", "audio", "models")
 )
@@ -35,6 +39,8 @@ ErrorForm = Literal[
     "flat",  # {"object": "error", message, type, param, code}
     "detail",  # {"detail": "..."} for a wrong key, else flat
     "detail_error",  # {"detail": {"error": "..."}}
+    "detail_text",  # {"detail": "..."}
+    "aws",  # {"message": "..."}, with a capital for a wrong key
     "reason",  # {code, reason, message, metadata}, the code the status
     "title",  # {type, title, status, detail}
     "listed",  # [{"error": {code, message, status}}]
@@ -132,7 +138,8 @@ class Habit:
         message_refuses: Members of messages, of OpenAI's, that count as unknown.
         roles: Roles of messages.
         tool_id: Pattern of tool call ids.
-        order: `strict`: after `tool` comes `assistant`, the last is `user` or `tool`; `alternate`: user and assistant.
+        order: `strict`: after `tool` comes `assistant`, `system` only at the beginning or behind `user`, and the last
+            is `user` or `tool`; `alternate`: user and assistant.
         tools: Takes tools.
         fetches: Takes the address of an image.
         thinks: Pattern of models that think unless told not to; None: thinking is no matter of history.
@@ -141,6 +148,14 @@ class Habit:
         model_without: Members that a model in the list, or the list, does not have.
         embedding_extra: Members of every answer with embeddings.
         embedding_usage: Further members of its usage.
+        embedding_without: Members that its usage does not have.
+        embedding_shapes: Members of requests for embeddings beside OpenAI's.
+        embedding_size: The member that says how long vectors shall be.
+        embedding_packed: The member that asks for base64.
+        embedding_tokens: Takes token ids in place of texts.
+        rerank: What a ranking stands under.
+        rerank_top: The member that says how many documents shall be ranked.
+        rerank_repeats: A ranking repeats the documents unless it is told not to.
         calls_together: Responses want calls of one turn together, and their results right after them.
         raw_reasoning: Responses show thought itself, not a summary.
         always_summarises: Responses show a summary of thought unasked.
@@ -149,11 +164,7 @@ class Habit:
         verbosity: Responses say how wordy they are: `medium` unless asked, null unless asked, or not at all.
         effort: How much thought responses claim that were not asked for any.
         summary: Which summary responses claim that were not asked for one.
-        phases: str | None = None
-    verbosity: Literal["medium", "null", "none"] = "medium"
-    effort: str | None = None
-    summary: str | None = None
-    response_extra: Members of every response.
+        response_extra: Members of every response.
         response_without: Members that responses do not have.
         response_usage: Further members of usage in responses.
         response_done: A stream of a response ends with `[DONE]`.
@@ -226,6 +237,14 @@ class Habit:
     model_without: frozenset[str] = frozenset()
     embedding_extra: Mapping[str, Any] = field(default_factory=dict)
     embedding_usage: Mapping[str, Any] = field(default_factory=dict)
+    embedding_without: frozenset[str] = frozenset()
+    embedding_shapes: Mapping[str, Shape] = field(default_factory=dict)
+    embedding_size: str = "dimensions"
+    embedding_packed: str = "encoding_format"
+    embedding_tokens: bool = True
+    rerank: Literal["results", "data"] = "results"
+    rerank_top: str = "top_n"
+    rerank_repeats: bool = False
     calls_together: bool = False
     raw_reasoning: bool = False
     always_summarises: bool = False

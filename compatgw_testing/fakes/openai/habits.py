@@ -13,6 +13,7 @@ from compatgw_testing.fakes.openai.habit import ALL, Forbidden, Habit
 from compatgw_testing.fakes.openai.habits_hosts import HOSTS
 from compatgw_testing.fakes.openai.habits_local import LOCAL
 from compatgw_testing.fakes.openai.habits_open import OPEN
+from compatgw_testing.fakes.openai.habits_vectors import VECTORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -380,4 +381,5 @@ HABITS: Mapping[str, Habit] = {
     **HOSTS,
     **LOCAL,
     **OPEN,
+    **VECTORS,
 }

@@ -14,9 +14,9 @@ from compatgw_testing.fakes.answer import Answer, Frame, Json
 from compatgw_testing.fakes.base import Route
 from compatgw_testing.fakes.form import Upload
 from compatgw_testing.fakes.media import media_type_of
-from compatgw_testing.fakes.openai.pictures import jpeg, png, webp
 from compatgw_testing.fakes.openai.vendor import Vendor
 from compatgw_testing.fakes.openai.wording import count_of, members_of, refuse
+from compatgw_testing.fakes.pictures import jpeg, png, webp
 from compatgw_testing.fakes.shape import Bool, Free, Num, Str
 from compatgw_testing.request import Message, Request
 from compatgw_testing.script import dump

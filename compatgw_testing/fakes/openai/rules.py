@@ -9,6 +9,7 @@ What does not live here: answers, habits' own data.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from compatgw_testing.fakes.jsonschema import inside, malformed
@@ -438,6 +439,10 @@ def _model(body: Json) -> None:
             )
 
 
+# What Mistral's own library, which its servers check with, lets no message follow.
+_NEVER_AFTER = {"system": ("tool",), "user": ("tool",), "assistant": ("system",), "tool": ("user", "system")}
+
+
 def _order(messages: list[Json], habit: Habit) -> None:
     roles = [message["role"] for message in messages if message["role"] != "system"]
     if habit.order == "alternate":
@@ -448,9 +453,12 @@ def _order(messages: list[Json], habit: Habit) -> None:
                 "invalid_message",
             )
         return
-    for before, after in zip(roles, [*roles[1:], ""], strict=True):
-        if before == "tool" and after == "user":
-            raise refuse("Unexpected role 'user' after role 'tool'", "messages", "invalid_request_message_order")
+    everyone = [message["role"] for message in messages]
+    for before, after in pairwise(everyone):
+        if after in _NEVER_AFTER.get(before, ()):
+            raise refuse(
+                f"Unexpected role '{after}' after role '{before}'", "messages", "invalid_request_message_order"
+            )
     if roles and roles[-1] == "assistant" and not messages[-1].get("prefix"):
         raise refuse(
             "Expected last role User or Tool (or Assistant with prefix True) for serving but got assistant",

@@ -394,7 +394,18 @@ SCENARIOS = (
         ),
         step=FINE,
         expect=Expect(text="Fine.", heard=(*HEARD_RESULT, sent("the picture's bytes", PIXEL))),
-        needs=TOOLS | {"image", "user_after_tool"},
+        needs=TOOLS | {"image"},
+    ),
+    Scenario(
+        name="tool_result_then_user",
+        says="Words of the user right after a result, who did not wait for the answer, arrive with it.",
+        asked=Asked(entries=(*_ONE_CALL, *user("In Fahrenheit.")), tools=(WEATHER,)),
+        step=FINE,
+        expect=Expect(
+            text="Fine.",
+            heard=(*HEARD_RESULT, heard("the words", lambda one: "In Fahrenheit." in one.user)),
+        ),
+        needs=TOOLS,
     ),
     Scenario(
         name="late_system",

@@ -22,7 +22,7 @@ from compatgw.dialects.gemini.images import painter
 from compatgw.errors import InvalidRequest, UnsupportedParameter, UpstreamFailure
 from compatgw.wire.multipart import Upload
 from compatgw_testing.fakes import FakeGemini
-from compatgw_testing.fakes.openai.pictures import jpeg, png
+from compatgw_testing.fakes.pictures import jpeg, png
 
 from .judges import accepted
 

@@ -15,7 +15,7 @@ from compatgw.providers.table import PROVIDERS
 from compatgw.wire import multipart
 from compatgw.wire.multipart import Upload
 from compatgw_testing.fakes import FakeOpenAI
-from compatgw_testing.fakes.openai.pictures import png
+from compatgw_testing.fakes.pictures import png
 
 assert DIALECT.images is not None
 assert DIALECT.edits is not None

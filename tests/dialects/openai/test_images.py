@@ -15,7 +15,7 @@ from compatgw.dialects.base import Quirks, Target
 from compatgw.errors import InvalidRequest, UnsupportedParameter
 from compatgw.providers.table import PROVIDERS
 from compatgw_testing.fakes import FakeOpenAI
-from compatgw_testing.fakes.openai.pictures import jpeg
+from compatgw_testing.fakes.pictures import jpeg
 
 from .picturing import EDITS, FILE, IMAGES, NEW, OLD, PNG, URL, asked, at, context, made, send, sent
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compatgw.dialects.base import Quirks
 from compatgw.errors import InvalidRequest, UnsupportedParameter
@@ -162,6 +165,56 @@ def test_neighbours_of_one_role_are_merged_where_roles_must_alternate() -> None:
         {"role": "assistant", "content": "3\n\n4"},
         {"role": "user", "content": "5"},
     ]
+
+
+def _row(*roles: str) -> list[dict[str, Any]]:
+    """A history of these roles, each message told apart by its content."""
+    return [{"role": role, "content": f"{number}"} for number, role in enumerate(roles)]
+
+
+def _roles(messages: Any) -> str:
+    return " ".join(f"{message['role'][0]}{message['content']}" for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        ("user assistant tool user", "u0 a1 t2 aOK. u3"),
+        ("user assistant tool assistant user", "u0 a1 t2 a3 u4"),
+        ("user assistant tool tool user user", "u0 a1 t2 t3 aOK. u4 u5"),
+        ("system user assistant system user", "s0 u1 a2 u4 s3"),
+        ("user assistant tool system user system", "u0 a1 t2 aOK. u4 s3 s5"),
+        ("user assistant tool system", "u0 s3 a1 t2"),
+        ("system assistant tool system", "s0 s3 a1 t2"),
+        ("assistant system", "s1 a0"),
+    ],
+)
+def test_an_assistant_stands_between_a_tool_and_the_user_where_it_has_to(roles: str, expected: str) -> None:
+    """Where an upstream refuses them side by side; instructions go to the user's nearest words."""
+    messages = [
+        {**message, "tool_call_id": "callaaa11"} if message["role"] == "tool" else message
+        for message in _row(*roles.split())
+    ]
+
+    assert _roles(history(messages, Quirks(bridge="OK."))) == expected
+    assert history(messages, Quirks()) == messages
+
+
+@given(roles=st.lists(st.sampled_from(["system", "user", "assistant", "tool"]), max_size=12))
+def test_a_bridged_history_has_every_message_once(roles: list[str]) -> None:
+    """All that was said by one of them stays in its order; nothing stands where it is refused."""
+    messages = [
+        {**message, "tool_call_id": "callaaa11"} if message["role"] == "tool" else message for message in _row(*roles)
+    ]
+    sent = history(messages, Quirks(bridge="OK."))
+    said = [message for message in sent if message["content"] != "OK."]
+
+    assert sorted(said, key=lambda message: int(message["content"])) == messages
+    for kept in (("user", "assistant", "tool"), ("system",)):
+        assert [each for each in said if each["role"] in kept] == [each for each in messages if each["role"] in kept]
+    for before, after in pairwise(sent):
+        pair = (before["role"], after["role"])
+        assert pair not in {("tool", "user"), ("tool", "system"), ("assistant", "system")}
 
 
 def test_strict_upstreams_get_known_members_of_messages_only() -> None:

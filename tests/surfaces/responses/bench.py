@@ -24,6 +24,7 @@ from compatgw.dialects.table import DIALECTS
 from compatgw.errors import GatewayError, NotFound
 from compatgw.flow.background import Background
 from compatgw.flow.conversations import Conversations, Keeping
+from compatgw.flow.shelves import CounterShelf
 from compatgw.flow.tasks import Tasks
 from compatgw.providers.table import PROVIDERS
 from compatgw.state.memory import MemoryCounters
@@ -69,7 +70,7 @@ class Bench:
         self.policy: Any = "hints"
         self.owner = OWNER
         self.tasks = Tasks()
-        self.conversations = Conversations(MemoryCounters(), keeping)
+        self.conversations = Conversations(CounterShelf(MemoryCounters()), keeping)
         self.background = Background(self.conversations, self.tasks)
         self._words = itertools.count()
         self._name, self._upstream, self._native = name, upstream, native

@@ -358,8 +358,8 @@ CODEX_TOOLS: list[Any] = [
 
 
 def codex(bench: Bench, items: list[Any], **members: Any) -> dict[str, Any]:
-    """What Codex CLI sends with each turn; the fake of OpenAI does not know its `client_metadata`."""
-    extra = {} if bench._native else {"extra_body": {"client_metadata": {"session_id": "0199-session"}}}
+    """What Codex CLI sends with each turn; no SDK knows its `client_metadata`."""
+    extra = {"extra_body": {"client_metadata": {"x-codex-installation-id": "0199-machine"}}}
     return {
         "model": bench.model, "instructions": "You are a coding agent.", "input": items, "tools": CODEX_TOOLS,
         "tool_choice": "auto", "parallel_tool_calls": False, "reasoning": None, "store": False, "stream": True,
@@ -400,7 +400,9 @@ async def test_codex_turns(bench: Bench, fake: Any) -> None:
     told = fake.calls[2].request.messages
     assert results(fake.calls[2]) == ["ok", "ok"]
     assert [one.name for message in told for one in message.calls] == ["shell", "apply_patch"]
-    if not bench._native:
+    if bench._native:
+        assert bench.sent[0]["client_metadata"] == {"x-codex-installation-id": "0199-machine"}
+    else:
         assert {"tools", "client_metadata"} <= set(bench.dropped)
 
 

@@ -1,5 +1,6 @@
 """The shipped cassettes: clean, honest about where they come from, up to date, and understood by the official SDKs."""
 
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from compatgw_testing.cassettes.format import read
 from compatgw_testing.cassettes.lint import lint
 from compatgw_testing.cassettes.replay import MISS
 from tests.testing.cassettes.corpus.making import LIVE, ROOT, each, made, replayed, scenarios_in
+from tests.testing.cassettes.corpus.on_bedrock import frames
 
 FILES = sorted(ROOT.rglob("*.jsonl"))
 MADE = [(service, name) for service, name, _ in each()]
@@ -46,6 +48,20 @@ def test_those_from_documents_are_what_the_fakes_say(service: str, name: str, tm
     path, _ = made(tmp_path, service, name, known[name])
 
     assert path.read_text("utf-8") == shipped.read_text("utf-8"), "run scripts/cassettes"
+
+
+def test_aws_own_library_reads_the_frames() -> None:
+    """And makes of every shipped stream of Bedrock's what the reader here makes of it."""
+    eventstream = pytest.importorskip("botocore.eventstream", reason="botocore is not installed")
+    streams = [path for path in FILES if path.parent.name == "bedrock" and path.stem in ("stream", "tools_stream")]
+
+    for path in streams:
+        (one,) = read(path).interactions
+        buffer = eventstream.EventStreamBuffer()
+        buffer.add_data(one.body)
+        events = [event.to_response_dict() for event in buffer]
+        assert [(each["headers"], json.loads(each["body"])) for each in events] == list(frames(one.body))
+    assert len(streams) == 2
 
 
 def test_they_lint_clean() -> None:

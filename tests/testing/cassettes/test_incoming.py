@@ -116,6 +116,19 @@ def test_a_path_without_a_service() -> None:
         ("https://api.openai.com:443/v1/models", ("openai", "/v1/models")),
         ("https://mine.openai.azure.com/openai/v1/models", ("azure", "/openai/v1/models")),
         ("https://api.cohere.ai/v2/chat", ("cohere", "/v2/chat")),
+        ("https://bedrock-runtime.eu-west-1.amazonaws.com/model/a%3A0/converse", ("bedrock", "/model/a%3A0/converse")),
+        (
+            "https://bedrock-runtime.us-east-1.amazonaws.com/openai/v1/chat/completions",
+            ("bedrock-openai", "/openai/v1/chat/completions"),
+        ),
+        (
+            "https://aiplatform.googleapis.com/v1/projects/p/locations/global/endpoints/openapi/chat/completions",
+            ("vertex-openai", "/v1/projects/p/locations/global/endpoints/openapi/chat/completions"),
+        ),
+        (
+            "https://europe-west4-aiplatform.googleapis.com/v1/projects/p",
+            ("https://europe-west4-aiplatform.googleapis.com", "/v1/projects/p"),
+        ),
         ("http://localhost:8080/v1/models", ("http://localhost:8080", "/v1/models")),
         ("http://[::1]:80", ("http://[::1]", "/")),
     ],

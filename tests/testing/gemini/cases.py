@@ -6,6 +6,7 @@ from tests.testing.surfaces import Case
 from tests.testing.test_strict_gemini import NEW, OLD, USER, config, declared, function, talk
 
 EMBEDDER, FIRST = "gemini-embedding-2", "gemini-embedding-001"
+PAINTER = "imagen-4.0-generate-001"
 PLACE = "/v1/projects/p/locations/global/publishers/google"
 TEXT = {"parts": [{"text": "Hi"}]}
 # In place of the key, what Vertex takes.
@@ -40,6 +41,14 @@ def counted(hint: str, body: Any) -> Case:
 def predicted(hint: str, body: Any, status: int = 400, place: str = PLACE) -> Case:
     """Vertex's older form of a request to embed."""
     return Case(f"{place}/models/text-embedding-005:predict", body, hint, status)
+
+
+def painted(hint: str, model: str = PAINTER, place: str = PLACE, **parameters: Any) -> Case:
+    """A request for images of Imagen's."""
+    body: dict[str, Any] = {"instances": [{"prompt": "a cat"}], "parameters": parameters}
+    if labels := parameters.pop("labels", None):
+        body["labels"] = labels
+    return Case(f"{place}/models/{model}:predict", body, hint)
 
 
 def on_vertex(hint: str, body: Any, model: str = OLD, status: int = 400) -> Case:
@@ -123,6 +132,18 @@ CASES: dict[str, Case] = {
         {"instances": [{"content": "a"}], "parameters": {"outputDimensionality": 769}},
     ),
     "only Vertex predicts": predicted("is not supported for predict", {"instances": [{"content": "a"}]}, 404, "/v1"),
+    "Imagen paints, and does not talk": Case(
+        path("generateContent", PAINTER), talk(USER), "is not supported for generateContent", 404
+    ),
+    "Imagen embeds nothing": Case(path("embedContent", PAINTER), {"content": TEXT}, "for embedContent", 404),
+    "no seed beside a watermark": painted("parameters.seed: not supported together with a watermark", seed=5),
+    "fast ones have one resolution": painted("one resolution", "imagen-4.0-fast-generate-001", sampleImageSize="2K"),
+    "so have older ones": painted("one resolution", "imagen-3.0-generate-002", sampleImageSize="2K"),
+    "what is not wanted is no parameter any more": painted("negative_prompt: not supported by", negativePrompt="dogs"),
+    "the Gemini API marks always": painted(
+        "add_watermark: not supported in the Gemini", place="/v1beta", addWatermark=False
+    ),
+    "and knows no labels": painted("labels: not supported in the Gemini API", place="/v1beta", labels={"a": "b"}),
     "Vertex lists no models here": Case(f"{PLACE}/models", None, "Not Found", 404, "GET"),
     "Vertex wants a token": Case(
         f"{PLACE}/models/{OLD}:generateContent", talk(USER), "UNAUTHENTICATED", 401, headers={"x-goog-api-key": ""}
@@ -160,6 +181,37 @@ TAKEN: dict[str, tuple[str, Any]] = {
     "members of Vertex": (
         f"{PLACE}/models/{OLD}:generateContent",
         config(audioTimestamp=True, routingConfig={}) | {"labels": {"a": "b"}},
+    ),
+    "all of Imagen's": (
+        f"{PLACE}/models/{PAINTER}:predict",
+        {
+            "instances": [{"prompt": "a cat"}],
+            "parameters": {
+                "sampleCount": 2,
+                "aspectRatio": "16:9",
+                "sampleImageSize": "2K",
+                "personGeneration": "ALLOW_ADULT",
+                "safetySetting": "block_only_high",
+                "guidanceScale": 7.5,
+                "seed": 5,
+                "addWatermark": False,
+                "includeRaiReason": True,
+                "includeSafetyAttributes": True,
+                "language": "auto",
+                "enhancePrompt": False,
+                "storageUri": "gs://a/b",
+                "outputOptions": {"mimeType": "image/jpeg", "compressionQuality": 80},
+            },
+            "labels": {"a": "b"},
+        },
+    ),
+    "Imagen on the Gemini API": (
+        f"/v1beta/models/{PAINTER}:predict",
+        {"instances": [{"prompt": "a cat"}], "parameters": {"sampleCount": 1, "personGeneration": "allow_adult"}},
+    ),
+    "what is not wanted, to an old one": (
+        f"{PLACE}/models/imagen-3.0-generate-001:predict",
+        {"instances": [{"prompt": "a cat"}], "parameters": {"sampleCount": 1, "negativePrompt": "dogs"}},
     ),
     "the third version": (f"/v1alpha/models/{OLD}:generateContent", talk(USER)),
 }

@@ -60,6 +60,10 @@ GOOD: dict[str, tuple[str, Any]] = {
         f"{PLACE}/models/text-embedding-005:predict",
         {"instances": [{"content": "a", "task_type": "CLUSTERING"}], "parameters": {}},
     ),
+    "paint": (
+        f"{PLACE}/models/imagen-4.0-generate-001:predict",
+        {"instances": [{"prompt": "a"}], "parameters": {"outputOptions": {}, "addWatermark": False}},
+    ),
     "count": (path("countTokens", OLD), {"contents": CONTENT["contents"]}),
 }
 # Values in place of what stands there.
@@ -99,6 +103,19 @@ WRONG: dict[str, list[tuple[str, tuple[Any, ...]]]] = {
         ("instances.0.task_type", (ODD,)),
         ("parameters.outputDimensionality", (0, 1.5)),
     ],
+    "paint": [
+        ("instances", ([], [{"prompt": "a"}] * 2)),
+        ("instances.0.prompt", ("",)),
+        ("parameters.sampleCount", (0, 5, 1.5)),
+        ("parameters.aspectRatio", (ODD,)),
+        ("parameters.sampleImageSize", (ODD,)),
+        ("parameters.personGeneration", (ODD,)),
+        ("parameters.safetySetting", (ODD,)),
+        ("parameters.guidanceScale", (-0.1,)),
+        ("parameters.seed", (0, 2**31, 1.5)),
+        ("parameters.outputOptions.mimeType", (ODD,)),
+        ("parameters.outputOptions.compressionQuality", (-1, 101, 1.5)),
+    ],
 }
 # What has to be there.
 NEEDED: dict[str, tuple[str, ...]] = {
@@ -118,6 +135,7 @@ NEEDED: dict[str, tuple[str, ...]] = {
     "Vertex": ("safetySettings.0.category", "safetySettings.0.threshold"),
     "batch": ("requests", "requests.0.content"),
     "predict": ("instances", "instances.0.content"),
+    "paint": ("instances", "instances.0.prompt"),
 }
 # What takes no further member.
 CLOSED: dict[str, tuple[str, ...]] = {
@@ -146,6 +164,7 @@ CLOSED: dict[str, tuple[str, ...]] = {
     "Vertex": ("", "toolConfig", "toolConfig.functionCallingConfig", "generationConfig", "safetySettings.0"),
     "batch": ("", "requests.0", "requests.0.embedContentConfig"),
     "predict": ("", "instances.0", "parameters"),
+    "paint": ("", "instances.0", "parameters", "parameters.outputOptions"),
     "count": ("",),
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from compatgw_testing import FakeGemini
-from compatgw_testing.fakes.gemini import catalogue, embeddings, fake, rules, schema, turns
+from compatgw_testing.fakes.gemini import catalogue, embeddings, fake, imagen, rules, schema, turns
 from compatgw_testing.fakes.shape import Obj
 from tests.testing import mutation, shapes, test_strict_gemini
 from tests.testing.driver import Reply, ask
@@ -50,7 +50,7 @@ async def _holds() -> bool:
 
 
 @pytest.mark.parametrize(
-    "module", [rules, turns, embeddings, catalogue, fake], ids=lambda module: module.__name__.rpartition(".")[2]
+    "module", [rules, turns, embeddings, imagen, catalogue, fake], ids=lambda module: module.__name__.rpartition(".")[2]
 )
 async def test_each_rule_has_a_case_that_fails_without_it(module: ModuleType) -> None:
     """No mutant survives."""
@@ -59,8 +59,8 @@ async def test_each_rule_has_a_case_that_fails_without_it(module: ModuleType) ->
 
 @pytest.mark.parametrize(
     "shape",
-    [schema.REQUEST, schema.VERTEX, schema.COUNTED, embeddings.MANY, embeddings.PREDICT],
-    ids=["content", "vertex", "count", "embed", "predict"],
+    [schema.REQUEST, schema.VERTEX, schema.COUNTED, embeddings.MANY, embeddings.PREDICT, imagen.PAINT],
+    ids=["content", "vertex", "count", "embed", "predict", "paint"],
 )
 async def test_each_constraint_has_a_case_that_fails_without_it(shape: Obj) -> None:
     """What is needed, what is closed, every choice and every bound."""

@@ -3,8 +3,10 @@
 What does not live here: chat (`tests/testing/test_strict_openai.py`), running the cases (`test_strict.py`).
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from compatgw_testing.fakes.openai import HABITS, Habit
 from tests.testing.driver import PNG, SCHEMA
 from tests.testing.openai.forms import PNG_START, File
 
@@ -27,7 +29,7 @@ class Case(NamedTuple):
     status: int = 400
     form: bool = False
     method: str = "POST"
-    habit: str = "openai"
+    habit: str | Habit = "openai"
 
 
 def respond(*items: Any, **members: Any) -> dict[str, Any]:
@@ -204,6 +206,7 @@ def embed(given: Any, **members: Any) -> dict[str, Any]:
     return {"model": "text-embedding-3-small", "input": given, **members}
 
 
+TEXTS = replace(HABITS["openai"], embedding_tokens=False)
 EMBEDDINGS = {
     "embeddings: body is an object": Case("/embeddings", 5, None, "object"),
     "embeddings: input is needed": Case("/embeddings", {"model": "a"}, "input", "missing_required_parameter"),
@@ -211,6 +214,9 @@ EMBEDDINGS = {
     "embeddings: unknown member": Case("/embeddings", embed("a", task="b"), None, "Unrecognized request argument"),
     "embeddings: empty list": Case("/embeddings", embed([]), "input", "empty_array"),
     "embeddings: empty text": Case("/embeddings", embed(["a", ""]), "input", "empty string"),
+    "embeddings: no token ids where texts are wanted": Case(
+        "/embeddings", embed([5, 6]), "input", "has to hold texts", habit=TEXTS
+    ),
     "embeddings: one empty text": Case("/embeddings", embed(""), "input", "empty string"),
     "embeddings: at most 2048": Case("/embeddings", embed(["a"] * 2049), "input", "array_above_max_length"),
     "embeddings: one kind": Case("/embeddings", embed(["a", 5]), "input", "one kind"),

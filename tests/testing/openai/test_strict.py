@@ -51,6 +51,11 @@ async def test_refused(rule: str) -> None:
 ACCEPTED: dict[str, tuple[str, Any, bool]] = {
     "responses: text": ("/responses", respond(), False),
     "responses: nulls": ("/responses", respond(temperature=None, tools=None, reasoning=None), False),
+    "responses: what Codex says of itself": (
+        "/responses",
+        respond(client_metadata={"x-codex-installation-id": "0199", "x-codex-turn-metadata": "{}"}),
+        False,
+    ),
     "responses: results in any order": (
         "/responses",
         respond(USER, CALL, {**CALL, "call_id": "b"}, {**RESULT, "call_id": "b"}, RESULT),

@@ -60,6 +60,7 @@ RESPONSES: dict[str, Any] = {
     "model": 5,
     "input": 5,
     "background": "yes",
+    "client_metadata": {"x-codex-installation-id": 5},
     "context_management": {},
     "conversation": 5,
     "include": ["usage"],

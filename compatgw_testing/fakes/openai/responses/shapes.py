@@ -62,6 +62,8 @@ FIELDS: dict[str, Shape] = {
     "model": Str(),
     "input": Either({"string": Str(), "array": Arr(Free())}),
     "background": _FLAG,
+    # No document has it; Codex sends it with every request, and is served.
+    "client_metadata": Map(Str()),
     "context_management": Arr(Free()),
     "conversation": Either({"string": Str(), "object": Obj({"id": Str()}, ("id",))}),
     "include": Arr(Str(_INCLUDE)),

@@ -20,8 +20,9 @@ from compatgw_testing.cassettes.services import SERVICES
 from compatgw_testing.cassettes.session import DUMMY_KEY, Session
 from compatgw_testing.doors import inprocess
 from compatgw_testing.fakes.openai.habits import HABITS
-from compatgw_testing.llm import KEYS, FakeLLM
-from tests.testing.cassettes.corpus import local, on_anthropic, on_cohere, on_gemini, on_openai
+from compatgw_testing.llm import FakeLLM
+from tests.testing.cassettes.corpus import local, on_anthropic, on_bedrock, on_cohere, on_gemini, on_openai, on_vectors
+from tests.testing.cassettes.corpus.plain import ByHand
 from tests.testing.cassettes.corpus.scenario import Said, Scenario
 from tests.testing.cassettes.corpus.vendors import VENDORS, scenarios
 
@@ -32,8 +33,15 @@ CORPUS: Mapping[str, Mapping[str, Scenario]] = {
     "anthropic": on_anthropic.SCENARIOS,
     "gemini": on_gemini.SCENARIOS,
     "cohere": on_cohere.SCENARIOS,
+    "bedrock": on_bedrock.SCENARIOS,
+    "voyage": on_vectors.VOYAGE,
+    "jina": on_vectors.JINA,
     **{vendor: scenarios(vendor) for vendor in VENDORS},
 }
+# A key of Bedrock that is sent as it is; a signature would be one of another host.
+BEDROCK_KEY = "bedrock-api-key-of-the-fake"
+# Who is asked by hand, and what stands before the paths there.
+BY_HAND: Mapping[str, str] = {"bedrock": "", "voyage": "/v1", "jina": "/v1"}
 # By folder: those that only a real server can answer, and the service whose SDK asks it.
 LIVE: Mapping[str, tuple[str, Mapping[str, Scenario]]] = {local.FOLDER: ("openai", local.SCENARIOS)}
 
@@ -57,7 +65,7 @@ def each() -> Iterator[tuple[str, str, Scenario]]:
 
 @contextmanager
 def client(service: str, app: Any, key: str) -> Iterator[Any]:
-    """The official SDK for a service, in this process, with its every request to `app`.
+    """The official SDK for a service, or what asks by hand, in this process, with its every request to `app`.
 
     Args:
         service: Below whose name it asks.
@@ -65,10 +73,12 @@ def client(service: str, app: Any, key: str) -> Iterator[Any]:
         key: The key it sends.
     """
     url = f"{inprocess.ORIGIN}/{service}"
-    library: Any = "httpx" if service == "cohere" else "httpx2"
+    library: Any = "httpx" if service == "cohere" or service in BY_HAND else "httpx2"
     with ExitStack() as stack:
         http: Any = stack.enter_context(inprocess.client(app, library=library, sync=True, timeout=120))
-        if service == "anthropic":
+        if service in BY_HAND:
+            yield ByHand(http, url + BY_HAND[service], key)
+        elif service == "anthropic":
             yield anthropic.Anthropic(api_key=key, base_url=url, max_retries=0, http_client=http)
         elif service == "gemini":
             options = genai.types.HttpOptions(base_url=url, httpx_client=http)
@@ -92,6 +102,9 @@ def ticking() -> Callable[[], float]:
 def made(folder: Path, service: str, name: str, scenario: Scenario) -> tuple[Path, Said]:
     """Makes one cassette with the fake; gives its path, and what the SDK understood."""
     fakes = FakeLLM(seed=f"{service}/{name}", unscripted="fail")
+    if service == "bedrock":
+        fakes.bedrock.api_key = BEDROCK_KEY
+    key = fakes.dialect(service).api_key
     scenario.script(fakes.dialect(service))
     path = folder / service / f"{name}.jsonl"
     path.unlink(missing_ok=True)
@@ -105,7 +118,7 @@ def made(folder: Path, service: str, name: str, scenario: Scenario) -> tuple[Pat
         about=Provenance("from documents", server=f"fake of {service}", model=scenario.model, note=NOTE),
         clock=ticking(),
     )
-    with client(service, session, KEYS[service]) as sdk:
+    with client(service, session, key) as sdk:
         said = scenario.ask(sdk, scenario.model)
     if problems := session.finish(passed=True):
         raise AssertionError("\n".join(problems))

@@ -28,7 +28,7 @@ MODELS: Mapping[str, str] = {
     "perplexity": "sonar",
     "xai": "grok-4",
 }
-VENDORS = tuple(name for name in HABITS if name != "openai")
+VENDORS = tuple(name for name, habit in HABITS.items() if name != "openai" and "chat" in habit.surfaces)
 
 
 def scenarios(vendor: str) -> Mapping[str, Scenario]:

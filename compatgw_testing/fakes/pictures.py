@@ -1,6 +1,6 @@
 """Small real pictures of any size, made from a text: PNG, JPEG and WebP.
 
-What does not live here: who asks for them (`images.py`).
+What does not live here: who asks for them (`openai/images.py`, `gemini/imagen.py`).
 """
 
 from __future__ import annotations
