@@ -3,7 +3,7 @@
 What needs a library of an extra is imported when the settings ask for it: a gateway without a ledger
 loads no database, and a missing library is said when the gateway is made, not at the first call.
 
-What does not live here: the parts, and how a gateway is put together from them (`gateway.py`).
+What does not live here: the parts, and how a gateway is put together from them (`standing.py`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Calls that run keep the house that they began in. A new one has the same counters, ledger, connections, tasks and
 flights, and what is known of upstreams' health; so nothing of the old one is left to close when its last call is over.
 
-What does not live here: making rooms (`assembly.py`), putting the new house in the place of the old (`gateway.py`).
+What does not live here: making rooms (`assembly.py`), putting the new house in the place of the old (`standing.py`).
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ def test_only_upstream_and_client_import_an_http_client() -> None:
     hold(imports.http_clients_outside_upstream)
 
 
-def test_only_the_web_and_the_gateway_import_starlette() -> None:
+def test_only_the_web_imports_starlette() -> None:
     """The way in has one door."""
     hold(imports.starlette_outside_the_web)
 

@@ -2,7 +2,7 @@
 
 For keys with the scope `admin`.
 
-What does not live here: what becomes of it (`gateway.py`, `renewing.py`), the management of records (`api.py`).
+What does not live here: what becomes of it (`standing.py`, `renewing.py`), the management of records (`api.py`).
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""HTTP: the only folder, beside `gateway.py`, that knows ASGI and Starlette."""
+"""HTTP: the only folder that knows Starlette, and what stands between ASGI and calls."""

@@ -5,7 +5,7 @@ over: uvicorn for ever, unless it is told otherwise. So while there are requests
 once it wants to stop, they have `shutdown_grace` seconds. Whoever is not done by then gets an error in its
 own protocol, and the connection an ordinary end.
 
-What does not live here: one request (`visit.py`), what is closed after the last of them (`gateway.py`).
+What does not live here: one request (`visit.py`), what is closed after the last of them (`standing.py`).
 """
 
 from __future__ import annotations
