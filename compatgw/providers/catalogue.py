@@ -45,7 +45,8 @@ class Model:
         context: Most tokens that it takes in, None when not known.
         max_output: Most tokens that it writes, None when not known.
         input: What it takes: `text`, `image`, `pdf`, `audio`.
-        output: What it gives: `text`, `image`, `audio`, `embedding`, or `scores` (of documents for a query, of harm).
+        output: What it gives: `text`, `image`, `audio`, `embedding`, `transcript` (of a recording), or `scores` (of
+            documents for a query, of harm).
         tools: It calls tools. json_schema: It follows a JSON schema. Both False when not known.
         reasoning: It reasons before it answers.
         streaming: It answers bit by bit.
