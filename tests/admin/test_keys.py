@@ -304,11 +304,21 @@ async def test_keys_are_listed_by_pages_while_they_change(desk: Desk) -> None:
     assert len(await desk.pages("keys", team="other")) == 1
 
 
-async def test_of_two_rotations_at_the_same_time_one_is_made(desk: Desk) -> None:
+async def test_of_two_rotations_at_the_same_time_one_is_made(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other is told so: made as well, it would end the text that callers still use."""
     await desk.team()
     key = await desk.key()
+    find, both, seen = desk.ledger.find, asyncio.Barrier(2), list[object]()
 
+    async def together(kind: Any, id: str) -> Any:
+        found = await find(kind, id)
+        # Neither goes on before the other has seen the key as it is, too.
+        seen.append(found)
+        if len(seen) <= 2:
+            await both.wait()
+        return found
+
+    monkeypatch.setattr(desk.ledger, "find", together)
     answers = await asyncio.gather(*[desk.ask("POST", f"keys/{key['id']}/rotate") for _ in range(2)])
 
     made, refused = sorted(answers, key=lambda answer: answer.status_code)
