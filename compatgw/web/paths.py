@@ -49,7 +49,17 @@ def place_of(scope: Mapping[str, Any]) -> Place | None:
         route = "/" + route.lstrip("/")
     if len(route) > 1 and route.endswith("/"):
         route = route.rstrip("/") or "/"
+    raw = scope.get("raw_path")
+    if not root and isinstance(raw, bytes) and len(raw) > len(path):
+        root = _cut_off(raw, route)
     return Place(root, route)
+
+
+def _cut_off(raw: bytes, route: str) -> str:
+    """The mount that is in the path as it was sent alone: Litestar cuts it off and names it nowhere."""
+    whole = unquote(raw.partition(b"?")[0].decode("latin-1")).rstrip("/")
+    own = route.rstrip("/")
+    return whole[: len(whole) - len(own)].rstrip("/") if whole.endswith(own) else ""
 
 
 def tail_of(scope: Mapping[str, Any], route: str, marker: str) -> str:

@@ -20,7 +20,7 @@ from tests.flow.wall import MODELS, WAYS, Outcome, Wall, Way, wall
 
 _LETTERS = {"answer": "A", "error": "E", "broken": "B"}
 # Milliseconds: half of it must do for the answer of a fallback, on a machine that does much else.
-_PATIENCE = 2000
+_PATIENCE = 6000
 # Calls at one time: the ledger writes what waits together.
 _TOGETHER = 32
 

@@ -9,12 +9,14 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -233,13 +235,37 @@ def envelope(base: str, upstream: Upstream) -> None:
 
 
 def status(base: str, upstream: Upstream) -> None:
-    """The gateway's own pages are under the mount."""
+    """What tells of the gateway is under the mount."""
     assert httpx.get(f"{base}/api/status", timeout=WAIT).json()["data"]["status"] == "up"
     assert httpx.get(f"{base}/healthz", timeout=WAIT).json() == {"status": "ok"}
 
 
+def docs(base: str, upstream: Upstream) -> None:
+    """Pages know this very mount, and find their style sheet below it; the console asks who comes."""
+    # A host may have a page of its own at /docs.
+    page = httpx.get(f"{base}/docs/models", timeout=WAIT)
+    shown = re.search(r'data-root="([^"]*)"', page.text)
+    assert shown is not None, page.text[:300]
+    # What a proxy stripped on the way here stands before the mount in every address of the page.
+    place = shown[1]
+    assert place.endswith(urlsplit(base).path)
+    sheet = re.search(r'href="([^"]+\.css[^"]*)"', page.text)
+    assert sheet is not None
+    assert sheet[1].startswith(f"{place}/")
+    assert httpx.get(base + sheet[1].removeprefix(place), timeout=WAIT).status_code == 200
+    assert 'name="key"' in httpx.get(f"{base}/console/login", timeout=WAIT).text
+
+
 CHECKS: Mapping[str, Callable[[str, Upstream], None]] = MappingProxyType(
-    {"plain": plain, "stream": stream, "cancel": cancel, "404": not_found, "error": envelope, "status": status}
+    {
+        "plain": plain,
+        "stream": stream,
+        "cancel": cancel,
+        "404": not_found,
+        "error": envelope,
+        "status": status,
+        "docs": docs,
+    }
 )
 
 

@@ -83,7 +83,7 @@ def test_a_mounted_gateway_is_all_there(
     origin = serve_wsgi(module) if host.wsgi else serve(module.app)
     row = tried(origin + path.rstrip("/"), upstream, wsgi=host.wsgi)
     print(f"{host.name:10} {'werkzeug' if host.wsgi else 'uvicorn':9} {path:5}", row)
-    assert set(row.values()) == {"ok"}
+    assert set(row.values()) == {"ok"}, row
     assert httpx.get(f"{origin}/v1/hello", timeout=WAIT).json() == {"hello": "world"}
     assert httpx.get(f"{origin}/nowhere", headers=KEY, timeout=WAIT).status_code == 404
 

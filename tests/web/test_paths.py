@@ -51,6 +51,23 @@ def test_a_mount_at_the_root_may_lose_its_slash(
     assert place_of({"path": path, "raw_path": raw_path, "root_path": root_path}) == expected
 
 
+@pytest.mark.parametrize(
+    ("path", "raw_path", "expected"),
+    [
+        ("/v1/models/", b"/ai/v1/models", Place("/ai", "/v1/models")),
+        ("/docs/", b"/a/b/docs/?lang=vi", Place("/a/b", "/docs")),
+        ("/", b"/ai", Place("/ai", "/")),
+        ("/v1/models/a b/", b"/my%20ai/v1/models/a%20b", Place("/my ai", "/v1/models/a b")),
+        ("/v1/models/a b", b"/v1/models/a%20b", Place("", "/v1/models/a b")),
+        ("/docs", b"/docs?and=more", Place("", "/docs")),
+        ("/docs/", b"/ai/other/way", Place("", "/docs")),
+    ],
+)
+def test_a_mount_that_is_named_nowhere_is_in_the_raw_path(path: str, raw_path: bytes, expected: Place) -> None:
+    """Litestar cuts it off; pages have to lead back below it."""
+    assert place_of({"path": path, "raw_path": raw_path, "root_path": ""}) == expected
+
+
 def test_a_scope_without_root_path_is_understood() -> None:
     """Servers may leave the key out."""
     assert place_of({"path": "/v1/models"}) == Place("", "/v1/models")
